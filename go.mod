@@ -1,0 +1,3 @@
+module github.com/erlpy/erlpy
+
+go 1.26
