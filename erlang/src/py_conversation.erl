@@ -1,0 +1,180 @@
+%% @doc Calls over a channel, either way, nested like a stack (PROTOCOL.md, section 4).
+%%
+%% While a registered function runs, its conversation stands in the process dictionary: that is how a `py:call' inside it finds the
+%% way back to the very Python thread that waits for it.
+-module(py_conversation).
+
+-export([new/2, channel/1, next/1, cancel/1, calls/1]).
+-export([serve/2, request/2]).
+-export([inside/0, nested/2]).
+-export_type([conversation/0, outcome/0]).
+
+-record(conversation, {
+    channel :: py_channel:channel(),
+    max_frame :: pos_integer(),
+    policy :: py_term:policy(),
+    next_id = 1 :: py_frame:id(),
+    calls = 0 :: non_neg_integer(),
+    %% Why nothing can be said any more, once that is so.
+    broken = none :: none | {broken, term()}
+}).
+
+-opaque conversation() :: #conversation{}.
+
+%% What became of a call of Python: the payload of its ok or error frame, or neither.
+-type outcome() :: {ok, binary()} | {error, binary()} | timeout | {down, term()}.
+
+-define(KEY, '$py_conversation').
+
+-spec new(py_channel:channel(), #{max_frame := pos_integer(), policy := py_term:policy(), _ => _}) -> conversation().
+new(Channel, #{max_frame := MaxFrame, policy := Policy}) ->
+    #conversation{channel = Channel, max_frame = MaxFrame, policy = Policy}.
+
+-spec channel(conversation()) -> py_channel:channel().
+channel(#conversation{channel = Channel}) ->
+    Channel.
+
+%% @doc How many calls of Python's have been served.
+-spec calls(conversation()) -> non_neg_integer().
+calls(#conversation{calls = Calls}) ->
+    Calls.
+
+%% @doc As {@link py_channel:next/1}.
+-spec next(conversation()) ->
+    {frame, py_frame:frame(), conversation()} | {wait, reference(), conversation()} | {error, term()}.
+next(#conversation{broken = {broken, Reason}}) ->
+    {error, Reason};
+next(#conversation{channel = Channel} = Conversation) ->
+    case py_channel:next(Channel) of
+        {frame, Frame, Channel1} -> {frame, Frame, Conversation#conversation{channel = Channel1}};
+        {wait, Handle, Channel1} -> {wait, Handle, Conversation#conversation{channel = Channel1}};
+        {error, Reason} -> {error, Reason}
+    end.
+
+%% @doc As {@link py_channel:cancel/1}.
+-spec cancel(conversation()) -> conversation().
+cancel(#conversation{channel = Channel} = Conversation) ->
+    Conversation#conversation{channel = py_channel:cancel(Channel)}.
+
+%% Python calls
+
+%% @doc Runs what a call or cast frame asks for, in this process, and answers a call.
+-spec serve({call | cast, py_frame:id(), binary()}, conversation()) -> {ok, conversation()} | {error, term()}.
+serve({call, Id, Payload}, Conversation) ->
+    {Answer, Conversation1} = run(Payload, Conversation),
+    answer(Id, Answer, Conversation1);
+serve({cast, _Id, Payload}, Conversation) ->
+    case run(Payload, Conversation) of
+        {{ok, _}, Conversation1} ->
+            {ok, Conversation1};
+        {{error, Failure}, Conversation1} ->
+            logger:warning(#{what => py_cast_failed, failure => Failure}),
+            {ok, Conversation1}
+    end.
+
+-spec run(binary(), conversation()) -> {{ok, term()} | {error, py_failure:failure()}, conversation()}.
+run(Payload, #conversation{policy = Policy, calls = Calls} = Conversation) ->
+    Conversation1 = Conversation#conversation{calls = Calls + 1},
+    case py_term:decode(Payload, Policy) of
+        {ok, {Target, Args}} ->
+            put(?KEY, Conversation1),
+            Answer = py_function:run(Target, Args),
+            %% A function that clears its process dictionary takes our entry with it; between calls nothing in it has changed.
+            case erase(?KEY) of
+                #conversation{} = Conversation2 -> {Answer, Conversation2};
+                _ -> {Answer, Conversation1}
+            end;
+        {ok, _Other} ->
+            {{error, py_failure:bad_term(<<"a call is a pair of a target and a list of arguments">>)}, Conversation1};
+        {error, Failure} ->
+            {{error, Failure}, Conversation1}
+    end.
+
+-spec answer(py_frame:id(), {ok, term()} | {error, py_failure:failure()}, conversation()) ->
+    {ok, conversation()} | {error, term()}.
+answer(_Id, _Answer, #conversation{broken = {broken, Reason}}) ->
+    {error, Reason};
+answer(Id, {Kind, Term}, #conversation{channel = Channel, max_frame = MaxFrame} = Conversation) ->
+    Sent =
+        case py_term:encode(Term, MaxFrame) of
+            {ok, Payload} ->
+                py_channel:send(Channel, Kind, Id, Payload);
+            {error, Limit} ->
+                {ok, Payload} = py_term:encode(py_failure:shrink(Kind, Term, Limit), MaxFrame),
+                py_channel:send(Channel, error, Id, Payload)
+        end,
+    case Sent of
+        ok -> {ok, Conversation};
+        {error, Reason} -> {error, Reason}
+    end.
+
+%% Calls of Python
+
+%% @doc Sends a call; the answer is the frame that {@link next/1} gives with that id.
+-spec request(binary(), conversation()) -> {ok, py_frame:id(), conversation()} | {error, term()}.
+request(_Payload, #conversation{broken = {broken, Reason}}) ->
+    {error, Reason};
+request(Payload, #conversation{channel = Channel, next_id = Id} = Conversation) ->
+    case py_channel:send(Channel, call, Id, Payload) of
+        ok -> {ok, Id, Conversation#conversation{next_id = (Id rem 16#FFFFFFFF) + 1}};
+        {error, Reason} -> {error, Reason}
+    end.
+
+%% @doc Whether this process runs a registered function for a Python thread.
+-spec inside() -> boolean().
+inside() ->
+    get(?KEY) =/= undefined.
+
+%% @doc Calls the Python thread that waits for the function running here, and serves its calls meanwhile.
+%% Only messages of the socket are received, so what the function itself waits for stays in its mailbox.
+-spec nested(binary(), timeout()) -> outcome().
+nested(Payload, Timeout) ->
+    #conversation{} = Conversation = erase(?KEY),
+    {Outcome, Conversation1} =
+        case request(Payload, Conversation) of
+            {ok, Id, Asked} -> await(Id, deadline(Timeout), Asked);
+            {error, Reason} -> break(Reason, Conversation)
+        end,
+    put(?KEY, Conversation1),
+    Outcome.
+
+-spec await(py_frame:id(), infinity | integer(), conversation()) -> {outcome(), conversation()}.
+await(Id, Deadline, Conversation) ->
+    case next(Conversation) of
+        {frame, {Kind, Id, Payload}, Conversation1} when Kind =:= ok; Kind =:= error ->
+            {{Kind, Payload}, Conversation1};
+        {frame, {Kind, _, _} = Frame, Conversation1} when Kind =:= call; Kind =:= cast ->
+            case serve(Frame, Conversation1) of
+                {ok, Conversation2} -> await(Id, Deadline, Conversation2);
+                {error, Reason} -> break(Reason, Conversation1)
+            end;
+        {frame, {Kind, OtherId, _}, Conversation1} ->
+            break({unexpected_frame, Kind, OtherId}, Conversation1);
+        {wait, Handle, Conversation1} ->
+            %% Ends with the message of the socket, which comes at the latest when the thread at its other end dies, or with the
+            %% deadline. An exit of the parent ends this process, unless the function has made it trap exits: then the supervisor
+            %% kills it.
+            receive
+                {'$socket', _, select, Handle} -> await(Id, Deadline, Conversation1);
+                {'$socket', _, abort, {Handle, Reason}} -> break(Reason, Conversation1)
+            after left(Deadline) ->
+                {_, Conversation2} = break(timeout, Conversation1),
+                {timeout, Conversation2}
+            end;
+        {error, Reason} ->
+            break(Reason, Conversation)
+    end.
+
+%% With a reply outstanding that nobody waits for, the two ends no longer agree on whose turn it is.
+-spec break(term(), conversation()) -> {outcome(), conversation()}.
+break(Reason, #conversation{channel = Channel} = Conversation) ->
+    ok = py_channel:close(Channel),
+    {{down, Reason}, Conversation#conversation{broken = {broken, Reason}}}.
+
+-spec deadline(timeout()) -> infinity | integer().
+deadline(infinity) -> infinity;
+deadline(Timeout) -> erlang:monotonic_time(millisecond) + Timeout.
+
+-spec left(infinity | integer()) -> timeout().
+left(infinity) -> infinity;
+left(Deadline) -> max(0, Deadline - erlang:monotonic_time(millisecond)).

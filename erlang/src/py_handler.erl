@@ -1,0 +1,261 @@
+%% @doc One connection's process: the handler of a Python thread, of a context, or of a host's control channel.
+%%
+%% A special process (see `proc_lib' and `sys'): it waits for its socket and for messages at once, so it answers system messages
+%% and survives stray ones. A registered function runs right here, which costs no second process and lets the function call
+%% back ({@link py_conversation}); while it runs, the handler is deaf, as any process that runs a function is.
+%%
+%% It does not trap exits: a shutdown ends it at once, in the middle of a function too, and its socket closes with it.
+-module(py_handler).
+
+-export([start_link/0, give/2, request/3]).
+-export([init/1]).
+-export([system_continue/3, system_terminate/4, system_get_state/1, system_replace_state/2, system_code_change/4,
+         format_status/2]).
+
+-include_lib("kernel/include/logger.hrl").
+
+-record(state, {
+    parent :: pid(),
+    debug :: [sys:dbg_opt()],
+    role :: py_handshake:role(),
+    conversation :: py_conversation:conversation(),
+    %% The call of Python in progress, for whom and under which id, and those that wait for their turn.
+    current = none :: none | {gen_server:from(), py_frame:id()},
+    waiting = queue:new() :: queue:queue({gen_server:from(), binary()})
+}).
+
+%% In the handshake, and for the connection to be handed over.
+-define(PATIENCE, 5000).
+
+-spec start_link() -> {ok, pid()}.
+start_link() ->
+    {ok, proc_lib:spawn_link(?MODULE, init, [self()])}.
+
+%% @doc Hands a connection to a handler; the caller owns it until then.
+-spec give(pid(), socket:socket()) -> ok | {error, term()}.
+give(Handler, Socket) ->
+    case socket:setopt(Socket, {otp, controlling_process}, Handler) of
+        ok ->
+            Handler ! {?MODULE, socket, Socket},
+            ok;
+        {error, Reason} ->
+            {error, Reason}
+    end.
+
+%% @doc Has a context or a host do a call. The answer comes as `gen_server:reply(From, Outcome)'; a handler that ends does not
+%% answer, so whoever asks monitors it. Requests are done one after the other.
+-spec request(pid(), gen_server:from(), binary()) -> ok.
+request(Handler, From, Payload) ->
+    Handler ! {?MODULE, request, From, Payload},
+    ok.
+
+%% Start
+
+-spec init(pid()) -> no_return().
+init(Parent) ->
+    receive
+        {?MODULE, socket, Socket} ->
+            Options = #{max_frame => py_settings:get(max_frame), poll => py_settings:get(poll)},
+            handshake(Parent, py_channel:new(Socket, Options))
+    after ?PATIENCE ->
+        exit(normal)
+    end.
+
+-spec handshake(pid(), py_channel:channel()) -> no_return().
+handshake(Parent, Channel) ->
+    case py_channel:recv(Channel, ?PATIENCE) of
+        {frame, {hello, _, Payload}, Channel1} ->
+            case admit(py_handshake:hello(Payload)) of
+                {ok, Role} -> welcome(Parent, Role, Channel1);
+                {refused, Text} -> refuse(Text, Channel1)
+            end;
+        {frame, {Kind, _, _}, Channel1} ->
+            refuse(<<"hello comes first, not ", (atom_to_binary(Kind))/binary>>, Channel1);
+        {error, closed} ->
+            exit(normal);
+        {error, Reason} ->
+            ?LOG_WARNING(#{what => py_handshake_failed, reason => Reason}),
+            py_channel:close(Channel),
+            exit(normal)
+    end.
+
+-spec admit({ok, py_handshake:role(), py_handshake:info()} | {refused, binary()}) ->
+    {ok, py_handshake:role()} | {refused, binary()}.
+admit({ok, Role, Info}) ->
+    case py_coordinator:admit(Role, Info) of
+        ok -> {ok, Role};
+        {refused, Text} -> {refused, Text}
+    end;
+admit({refused, Text}) ->
+    {refused, Text}.
+
+-spec refuse(binary(), py_channel:channel()) -> no_return().
+refuse(Text, Channel) ->
+    ?LOG_NOTICE(#{what => py_connection_refused, why => Text}),
+    _ = py_channel:send(Channel, error, 0, py_handshake:refused(Text)),
+    py_channel:close(Channel),
+    exit(normal).
+
+-spec welcome(pid(), py_handshake:role(), py_channel:channel()) -> no_return().
+welcome(Parent, Role, Channel) ->
+    MaxFrame = py_settings:get(max_frame),
+    case py_channel:send(Channel, hello, 0, py_handshake:welcome(self(), MaxFrame)) of
+        ok ->
+            Policy = case py_settings:get(create_atoms) of true -> create; false -> safe end,
+            Conversation = py_conversation:new(Channel, #{max_frame => MaxFrame, policy => Policy}),
+            loop(#state{parent = Parent, debug = sys:debug_options([]), role = Role, conversation = Conversation});
+        {error, _} ->
+            exit(normal)
+    end.
+
+%% Loop
+
+-spec loop(#state{}) -> no_return().
+loop(#state{conversation = Conversation} = State) ->
+    case py_conversation:next(Conversation) of
+        {frame, Frame, Conversation1} -> frame(Frame, debug({in, Frame}, State#state{conversation = Conversation1}));
+        {wait, Handle, Conversation1} -> wait(Handle, State#state{conversation = Conversation1});
+        {error, Reason} -> stop(Reason, State)
+    end.
+
+%% Waits for as long as the thread at the other end lives: its end is the end of its socket, which comes as a message of the socket.
+-spec wait(reference(), #state{}) -> no_return().
+wait(Handle, #state{parent = Parent} = State) ->
+    receive
+        {'$socket', _, select, Handle} ->
+            loop(State);
+        {'$socket', _, abort, {Handle, Reason}} ->
+            stop(Reason, State);
+        {?MODULE, request, From, Payload} ->
+            requested(From, Payload, Handle, State);
+        {system, From, Request} ->
+            sys:handle_system_msg(Request, From, Parent, ?MODULE, State#state.debug, {Handle, State});
+        {'EXIT', Parent, Reason} ->
+            %% Only when a registered function has made this process trap exits.
+            stop({shutdown, Reason}, State);
+        Stray ->
+            ?LOG_WARNING(#{what => py_stray_message, handler => self(), message => Stray}),
+            wait(Handle, State)
+    end.
+
+-spec frame(py_frame:frame(), #state{}) -> no_return().
+frame({Kind, _, _} = Frame, #state{conversation = Conversation} = State) when Kind =:= call; Kind =:= cast ->
+    case py_conversation:serve(Frame, Conversation) of
+        {ok, Conversation1} -> loop(State#state{conversation = Conversation1});
+        {error, Reason} -> stop(Reason, State)
+    end;
+frame({Kind, Id, Payload}, #state{current = {From, Id}} = State) when Kind =:= ok; Kind =:= error ->
+    gen_server:reply(From, {Kind, Payload}),
+    proceed(State#state{current = none});
+frame({bye, _, _}, State) ->
+    stop(closed, State);
+frame({cancel, _, _}, State) ->
+    %% Reserved. The call it names is over, or this frame would not have been read yet.
+    loop(State);
+frame({Kind, Id, _}, State) ->
+    stop({unexpected_frame, Kind, Id}, State).
+
+-spec requested(gen_server:from(), binary(), reference(), #state{}) -> no_return().
+requested(From, _Payload, Handle, #state{role = thread} = State) ->
+    %% Its thread is not waiting for us.
+    gen_server:reply(From, {down, not_a_context}),
+    wait(Handle, State);
+requested(From, Payload, Handle, #state{current = none, conversation = Conversation} = State) ->
+    _ = Handle,
+    perform(From, Payload, State#state{conversation = py_conversation:cancel(Conversation)});
+requested(From, Payload, Handle, #state{waiting = Waiting} = State) ->
+    wait(Handle, State#state{waiting = queue:in({From, Payload}, Waiting)}).
+
+-spec proceed(#state{}) -> no_return().
+proceed(#state{waiting = Waiting} = State) ->
+    case queue:out(Waiting) of
+        {{value, {From, Payload}}, Rest} -> perform(From, Payload, State#state{waiting = Rest});
+        {empty, _} -> loop(State)
+    end.
+
+-spec perform(gen_server:from(), binary(), #state{}) -> no_return().
+perform(From, Payload, #state{conversation = Conversation} = State) ->
+    case py_conversation:request(Payload, Conversation) of
+        {ok, Id, Conversation1} ->
+            loop(debug({out, {call, Id, Payload}}, State#state{current = {From, Id}, conversation = Conversation1}));
+        {error, Reason} ->
+            stop(Reason, State)
+    end.
+
+%% End of file between frames is how a thread takes its leave; anything else is worth a line in the log.
+-spec stop(term(), #state{}) -> no_return().
+stop({shutdown, _} = Reason, State) ->
+    finish(Reason, State);
+stop(closed, #state{current = none} = State) ->
+    finish(normal, State);
+stop(Reason, State) when is_atom(Reason) ->
+    ?LOG_NOTICE(#{what => py_connection_lost, handler => self(), reason => Reason}),
+    finish({shutdown, Reason}, State);
+stop(Reason, State) ->
+    ?LOG_WARNING(#{what => py_protocol_error, handler => self(), reason => Reason}),
+    finish({shutdown, Reason}, State).
+
+-spec finish(term(), #state{}) -> no_return().
+finish(Reason, #state{conversation = Conversation}) ->
+    py_channel:close(py_conversation:channel(Conversation)),
+    exit(Reason).
+
+-spec debug(term(), #state{}) -> #state{}.
+debug(_Event, #state{debug = []} = State) ->
+    State;
+debug(Event, #state{debug = Debug} = State) ->
+    State#state{debug = sys:handle_debug(Debug, fun write_event/3, self(), Event)}.
+
+-spec write_event(io:device(), term(), term()) -> ok.
+write_event(Device, {Direction, {Kind, Id, Payload}}, Name) ->
+    io:format(Device, "*DBG* ~p ~ts ~ts ~b, ~b bytes~n", [Name, Direction, Kind, Id, byte_size(Payload)]).
+
+%% System messages
+
+-type misc() :: {reference(), #state{}}.
+
+%% @private
+-spec system_continue(pid(), [sys:dbg_opt()], misc()) -> no_return().
+system_continue(_Parent, Debug, {Handle, State}) ->
+    wait(Handle, State#state{debug = Debug}).
+
+%% @private
+-spec system_terminate(term(), pid(), [sys:dbg_opt()], misc()) -> no_return().
+system_terminate(Reason, _Parent, _Debug, {_Handle, State}) ->
+    finish(Reason, State).
+
+%% @private
+-spec system_get_state(misc()) -> {ok, #state{}}.
+system_get_state({_Handle, State}) ->
+    {ok, State}.
+
+%% @private
+-spec system_replace_state(fun((#state{}) -> #state{}), misc()) -> {ok, #state{}, misc()}.
+system_replace_state(Replace, {Handle, State}) ->
+    State1 = Replace(State),
+    {ok, State1, {Handle, State1}}.
+
+%% @private
+-spec system_code_change(misc(), module(), term(), term()) -> {ok, misc()}.
+system_code_change(Misc, _Module, _OldVersion, _Extra) ->
+    {ok, Misc}.
+
+%% @private
+-spec format_status(normal | terminate, [term()]) -> [term()].
+format_status(_When, [_Dictionary, SysState, Parent, _Debug, {_Handle, State}]) ->
+    [
+        {header, "Status for a handler of erlang_python"},
+        {data, [
+            {"Status", SysState},
+            {"Parent", Parent},
+            {"Role", role_name(State#state.role)},
+            {"Calls served", py_conversation:calls(State#state.conversation)},
+            {"Busy", State#state.current =/= none},
+            {"Waiting", queue:len(State#state.waiting)}
+        ]}
+    ].
+
+%% The name alone: a token is a secret until it is used.
+-spec role_name(py_handshake:role()) -> thread | context | host.
+role_name({Name, _Token}) -> Name;
+role_name(thread) -> thread.

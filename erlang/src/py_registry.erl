@@ -1,0 +1,55 @@
+%% @doc The registered functions: name to fun.
+%%
+%% A table rather than a process, since every call of every Python thread reads it. It belongs to {@link py_sup}, so no
+%% crash below loses a registration.
+-module(py_registry).
+
+-export([new/0, add/2, remove/1, lookup/1, names/0, count/0, name/1]).
+-export_type([name/0, target/0]).
+
+-type name() :: atom() | binary() | string().
+-type target() :: fun(([term()]) -> term()) | {module(), Function :: atom()}.
+
+%% @doc Makes the table; the caller owns it.
+-spec new() -> ok.
+new() ->
+    ?MODULE = ets:new(?MODULE, [named_table, public, set, {read_concurrency, true}]),
+    ok.
+
+%% @doc Registers, in place of an earlier one of that name.
+-spec add(name(), target()) -> ok.
+add(Name, Target) ->
+    true = ets:insert(?MODULE, {name(Name), Target}),
+    ok.
+
+%% @doc Unregisters; an unknown name is not an error.
+-spec remove(name()) -> ok.
+remove(Name) ->
+    true = ets:delete(?MODULE, name(Name)),
+    ok.
+
+-spec lookup(binary()) -> {ok, target()} | error.
+lookup(Name) ->
+    case ets:lookup(?MODULE, Name) of
+        [{_, Target}] -> {ok, Target};
+        [] -> error
+    end.
+
+%% @doc All names, sorted.
+-spec names() -> [binary()].
+names() ->
+    lists:sort([Name || {Name, _} <- ets:tab2list(?MODULE)]).
+
+-spec count() -> non_neg_integer().
+count() ->
+    ets:info(?MODULE, size).
+
+%% @doc A name as Python spells it.
+-spec name(name()) -> binary().
+name(Name) when is_binary(Name) -> Name;
+name(Name) when is_atom(Name) -> atom_to_binary(Name);
+name(Name) when is_list(Name) ->
+    case unicode:characters_to_binary(Name) of
+        Binary when is_binary(Binary) -> Binary;
+        _ -> error(badarg, [Name])
+    end.

@@ -1,0 +1,118 @@
+%% @doc The node of `erlpy run --erl': compiles and registers functions, and lives as long as the program that started it.
+%%
+%% Started as `erl ... -s py_run main -extra SOCKET FILE...' with a socket pair's end as descriptor 3, on which it says one line:
+%% `ready NAME...', or `error TEXT' with line feeds as `\n'. End of file there means that the other end is gone or wants no
+%% more, so nothing is left behind even when it was killed.
+-module(py_run).
+
+-export([main/0]).
+-export([load/1]).
+
+-define(DESCRIPTOR, 3).
+
+%% @doc Returns at once, so that the node's start can end; the work is done, and the end awaited, by a process of its own.
+-spec main() -> ok.
+main() ->
+    _ = spawn(fun run/0),
+    ok.
+
+-spec run() -> no_return().
+run() ->
+    Port = open_port({fd, ?DESCRIPTOR, ?DESCRIPTOR}, [binary, eof, stream]),
+    [Socket | Files] = init:get_plain_arguments(),
+    try prepare(Socket, Files) of
+        {ok, Names} ->
+            say(Port, ["ready" | [[" ", Name] || Name <- Names]]),
+            wait(Port);
+        {error, Text} ->
+            fail(Port, Text)
+    catch
+        Class:Reason:Stack ->
+            fail(Port, py_text:line({Class, Reason, Stack}, 1000))
+    end.
+
+-spec fail(port(), unicode:chardata()) -> no_return().
+fail(Port, Text) ->
+    say(Port, ["error ", string:replace(string:trim(Text), "\n", "\\n", all)]),
+    halt(1).
+
+-spec prepare(string(), [file:filename()]) -> {ok, [binary()]} | {error, unicode:chardata()}.
+prepare(Socket, Files) ->
+    case start(Socket) of
+        ok -> load_all(Files);
+        {error, Text} -> {error, Text}
+    end.
+
+-spec start(string()) -> ok | {error, unicode:chardata()}.
+start(Socket) ->
+    %% The program that started this node is itself where Python runs.
+    ok = application:load(erlang_python),
+    ok = application:set_env(erlang_python, hosts, 0),
+    ok = application:set_env(erlang_python, socket, Socket),
+    case application:ensure_all_started(erlang_python) of
+        {ok, _} -> ok;
+        {error, Reason} -> {error, py_text:line(Reason, 1000)}
+    end.
+
+-spec load_all([file:filename()]) -> {ok, [binary()]} | {error, unicode:chardata()}.
+load_all([]) ->
+    {ok, py_registry:names()};
+load_all([File | Files]) ->
+    case load(File) of
+        {ok, _Names} -> load_all(Files);
+        {error, Text} -> {error, Text}
+    end.
+
+%% @doc Compiles a file, loads it, and registers its exported functions of one argument under their names.
+-spec load(file:filename()) -> {ok, [atom()]} | {error, unicode:chardata()}.
+load(File) ->
+    case compile:file(filename:rootname(File, ".erl"), [binary, return, {i, filename:dirname(File)}]) of
+        {ok, Module, Code, Warnings} ->
+            io:put_chars(standard_error, messages("Warning: ", Warnings)),
+            install(Module, File, Code);
+        {error, Errors, _Warnings} ->
+            {error, messages("", Errors)}
+    end.
+
+-spec install(module(), file:filename(), binary()) -> {ok, [atom()]} | {error, unicode:chardata()}.
+install(Module, File, Code) ->
+    case code:is_sticky(Module) orelse code:load_binary(Module, File, Code) of
+        {module, Module} ->
+            Names = [Name || {Name, 1} <- Module:module_info(exports), Name =/= module_info],
+            lists:foreach(fun(Name) -> ok = py:register_function(Name, Module, Name) end, Names),
+            {ok, Names};
+        Reason ->
+            {error, io_lib:format("~ts: cannot be loaded: ~0tp", [File, Reason])}
+    end.
+
+%% As the compiler prints them: `file:line:column: text'.
+-spec messages(string(), [{file:filename(), [tuple()]}]) -> unicode:chardata().
+messages(Prefix, Files) ->
+    [message(Prefix, File, Info) || {File, Infos} <- Files, Info <- Infos].
+
+-spec message(string(), file:filename(), tuple()) -> unicode:chardata().
+message(Prefix, File, {Location, Module, Description}) ->
+    [File, location(Location), ": ", Prefix, Module:format_error(Description), "\n"];
+message(Prefix, File, {Module, Description}) ->
+    [File, ": ", Prefix, Module:format_error(Description), "\n"].
+
+-spec location(none | erl_anno:location()) -> unicode:chardata().
+location(none) -> "";
+location({Line, Column}) -> io_lib:format(":~b:~b", [Line, Column]);
+location(Line) -> io_lib:format(":~b", [Line]).
+
+-spec say(port(), unicode:chardata()) -> ok.
+say(Port, Line) ->
+    true = port_command(Port, unicode:characters_to_binary([Line, "\n"])),
+    ok.
+
+%% Ends with the other end of the descriptor, which a dying process closes too.
+-spec wait(port()) -> no_return().
+wait(Port) ->
+    receive
+        {Port, eof} ->
+            ok = application:stop(erlang_python),
+            halt(0);
+        _Other ->
+            wait(Port)
+    end.

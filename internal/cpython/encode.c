@@ -1,0 +1,303 @@
+/* Python objects -> terms. Containers are kept on a stack of our own, not on C's: a thread may have a small one, and the stack
+ * knows, when something cannot be converted, where in the arguments it stood. Everything here needs the GIL. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "convert.h"
+#include "errors.h"
+#include "refs.h"
+
+enum { LIST, TUPLE, DICT };
+
+/* A container whose elements are being written. */
+typedef struct {
+    PyObject *obj;   /* owned */
+    PyObject *key;   /* a dict's current key, owned: for the path in an error */
+    PyObject *value; /* owned, waits until its key has been written */
+    Py_ssize_t next; /* index, or position of PyDict_Next */
+    Py_ssize_t size; /* elements written, or a dict's size when it was entered */
+    size_t count_at; /* where the element count stands in the buffer */
+    int kind;
+} level;
+
+typedef struct {
+    erlpy_buf *buf;
+    level *stack;
+    size_t depth, cap;
+    level inline_stack[8];
+} encoder;
+
+static int push(encoder *e, PyObject *obj, int kind, Py_ssize_t size) {
+    if (e->depth >= limits.max_depth) {
+        raise_error(py.PyExc_ValueError, "nested deeper than max_depth (%zu)", limits.max_depth);
+        return -1;
+    }
+    if (e->depth == e->cap) {
+        size_t cap = e->cap * 4;
+        level *bigger = e->stack == e->inline_stack ? malloc(cap * sizeof *bigger) : realloc(e->stack, cap * sizeof *bigger);
+        if (bigger == NULL) {
+            py.PyErr_NoMemory();
+            return -1;
+        }
+        if (e->stack == e->inline_stack) memcpy(bigger, e->inline_stack, sizeof e->inline_stack);
+        e->stack = bigger;
+        e->cap = cap;
+    }
+    e->stack[e->depth++] = (level){.obj = own(obj), .kind = kind, .size = size, .count_at = e->buf->len + 1};
+    return 0;
+}
+
+static void pop(encoder *e) {
+    level *l = &e->stack[--e->depth];
+    drop(l->obj);
+    drop(l->key);
+    drop(l->value);
+}
+
+/* The element count is known for sure only at the end: a conversion may run Python code that changes the list. */
+static void patch_count(encoder *e, size_t at, uint32_t n) {
+    uint8_t *p = e->buf->p + at;
+    p[0] = (uint8_t)(n >> 24), p[1] = (uint8_t)(n >> 16), p[2] = (uint8_t)(n >> 8), p[3] = (uint8_t)n;
+}
+
+static int put_int(erlpy_buf *b, PyObject *o) {
+    int overflow;
+    long long v = py.PyLong_AsLongLongAndOverflow(o, &overflow);
+    if (overflow != 0) return encode_bigint(b, o);
+    if (v == -1 && py.PyErr_Occurred()) return -1;
+    if (v >= 0 && v <= 255) {
+        uint8_t head[2] = {T_SMALL_INT, (uint8_t)v};
+        return put_raw(b, head, 2);
+    }
+    if (v >= INT32_MIN && v <= INT32_MAX) return put_tag32(b, T_INT, (uint32_t)(int32_t)v);
+    uint8_t head[11] = {T_SMALL_BIG, 0, v < 0};
+    uint64_t magnitude = v < 0 ? -(uint64_t)v : (uint64_t)v;
+    for (; magnitude != 0; magnitude >>= 8) head[3 + head[1]++] = (uint8_t)magnitude;
+    return put_raw(b, head, 3 + head[1]);
+}
+
+static int put_float(erlpy_buf *b, PyObject *o) {
+    double v = py.PyFloat_AsDouble(o);
+    if (v == -1.0 && py.PyErr_Occurred()) return -1;
+    if (isnan(v)) return put_atom(b, "nan");
+    if (isinf(v)) return put_atom(b, v > 0 ? "infinity" : "neg_infinity");
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    uint8_t head[9] = {T_NEW_FLOAT};
+    for (int i = 0; i < 8; i++) head[1 + i] = (uint8_t)(bits >> (56 - 8 * i));
+    return put_raw(b, head, sizeof head);
+}
+
+static int put_str(erlpy_buf *b, PyObject *o) {
+    Py_ssize_t n;
+    const char *p = py.PyUnicode_AsUTF8AndSize(o, &n);
+    if (p == NULL) {
+        if (py.PyErr_ExceptionMatches(py.PyExc_UnicodeEncodeError)) {
+            py.PyErr_Clear();
+            raise_error(py.PyExc_TypeError, "str with a lone surrogate has no Erlang term");
+        }
+        return -1;
+    }
+    return put_binary(b, p, (size_t)n);
+}
+
+static int put_bytes(erlpy_buf *b, PyObject *o) {
+    char *p;
+    Py_ssize_t n;
+    if (py.PyBytes_AsStringAndSize(o, &p, &n) < 0) return -1;
+    return put_binary(b, p, (size_t)n);
+}
+
+/* bytearray, memoryview: by way of a copy, since another thread may change them. */
+static int put_buffer(erlpy_buf *b, PyObject *o) {
+    PyObject *copy = py.PyBytes_FromObject(o);
+    if (copy == NULL) return -1;
+    int result = put_bytes(b, copy);
+    drop(copy);
+    return result;
+}
+
+static int put_opaque(erlpy_buf *b, PyObject *o) {
+    PyObject *etf = py.PyObject_GetAttrString(o, "_etf");
+    char *p;
+    Py_ssize_t n;
+    int result = -1;
+    if (etf != NULL && py.PyBytes_AsStringAndSize(etf, &p, &n) == 0) result = put_raw(b, p, (size_t)n);
+    drop(etf);
+    return result;
+}
+
+static int enter_list(encoder *e, PyObject *o) {
+    if (py.PyList_Size(o) == 0) return put_u8(e->buf, T_NIL);
+    if (push(e, o, LIST, 0) < 0) return -1;
+    return put_tag32(e->buf, T_LIST, 0);
+}
+
+static int enter_tuple(encoder *e, PyObject *o) {
+    Py_ssize_t n = py.PyTuple_Size(o);
+    if (push(e, o, TUPLE, n) < 0) return -1;
+    if (n > 255) return put_tag32(e->buf, T_LARGE_TUPLE, (uint32_t)n);
+    uint8_t head[2] = {T_SMALL_TUPLE, (uint8_t)n};
+    return put_raw(e->buf, head, 2);
+}
+
+static int enter_dict(encoder *e, PyObject *o) {
+    Py_ssize_t n = py.PyDict_Size(o);
+    if (push(e, o, DICT, n) < 0) return -1;
+    return put_tag32(e->buf, T_MAP, (uint32_t)n);
+}
+
+/* Writes a scalar, or enters a container. The exact types first: they are nearly all of what there is. */
+static int encode_value(encoder *e, PyObject *o, int converted) {
+    erlpy_buf *b = e->buf;
+    PyTypeObject *t = type_of(o);
+    if (t == py.PyLong_Type) return put_int(b, o);
+    if (t == py.PyUnicode_Type) return put_str(b, o);
+    if (o == py._Py_NoneStruct) return put_atom(b, "none");
+    if (o == py._Py_TrueStruct) return put_atom(b, "true");
+    if (o == py._Py_FalseStruct) return put_atom(b, "false");
+    if (t == py.PyFloat_Type) return put_float(b, o);
+    if (t == py.PyBytes_Type) return put_bytes(b, o);
+    if (t == py.PyList_Type) return enter_list(e, o);
+    if (t == py.PyTuple_Type) return enter_tuple(e, o);
+    if (t == py.PyDict_Type) return enter_dict(e, o);
+    for (int i = 0; i < 4; i++)
+        if ((PyObject *)t == hooks.opaque[i]) return put_opaque(b, o);
+
+    unsigned long flags = py.PyType_GetFlags(t);
+    if (flags & TPFLAGS_LONG) return put_int(b, o);
+    if (flags & TPFLAGS_STR) return put_str(b, o);
+    if (flags & TPFLAGS_BYTES) return put_bytes(b, o);
+    if (flags & TPFLAGS_LIST) return enter_list(e, o);
+    if (flags & TPFLAGS_TUPLE) return enter_tuple(e, o);
+    if (flags & TPFLAGS_DICT) return enter_dict(e, o);
+    if (py.PyType_IsSubtype(t, py.PyFloat_Type)) return put_float(b, o);
+    if (py.PyType_IsSubtype(t, py.PyByteArray_Type) || t == py.PyMemoryView_Type) return put_buffer(b, o);
+
+    if (converted || hooks.convert == NULL) {
+        raise_error(py.PyExc_TypeError, "a converted value has no Erlang term");
+        return -1;
+    }
+    PyObject *args = py.PyTuple_New(1);
+    if (args == NULL) return -1;
+    py.PyTuple_SetItem(args, 0, own(o));
+    PyObject *plain = py.PyObject_CallObject(hooks.convert, args);
+    drop(args);
+    if (plain == NULL) return -1;
+    int result = encode_value(e, plain, 1);
+    drop(plain);
+    return result;
+}
+
+/* The next element of a list: a new reference, or NULL at its end (the list may have shrunk). */
+static PyObject *list_item(PyObject *list, Py_ssize_t i) {
+    if (i >= py.PyList_Size(list)) return NULL;
+    if (py.PyList_GetItemRef != NULL) {
+        PyObject *item = py.PyList_GetItemRef(list, i);
+        if (item == NULL) py.PyErr_Clear();
+        return item;
+    }
+    return own(py.PyList_GetItem(list, i));
+}
+
+static int encode_owned(encoder *e, PyObject *o) {
+    int result = encode_value(e, o, 0);
+    drop(o);
+    return result;
+}
+
+static int dict_step(encoder *e, level *l) {
+    if (l->value != NULL) {
+        PyObject *value = l->value;
+        l->value = NULL;
+        return encode_owned(e, value);
+    }
+    drop(l->key);
+    l->key = NULL;
+    PyObject *key, *value;
+    if (py.PyDict_Size(l->obj) != l->size) {
+        raise_error(py.PyExc_ValueError, "the dict changed size while it was converted");
+        return -1;
+    }
+    if (!py.PyDict_Next(l->obj, &l->next, &key, &value)) {
+        pop(e);
+        return 0;
+    }
+    l->key = own(key);
+    l->value = own(value);
+    return encode_value(e, l->key, 0);
+}
+
+/* Writes the next element of the innermost container, or leaves it. */
+static int step(encoder *e) {
+    level *l = &e->stack[e->depth - 1];
+    switch (l->kind) {
+    case LIST: {
+        PyObject *item = list_item(l->obj, l->next);
+        if (item != NULL) {
+            l->next++;
+            return encode_owned(e, item);
+        }
+        patch_count(e, l->count_at, (uint32_t)l->next);
+        pop(e);
+        return put_u8(e->buf, T_NIL);
+    }
+    case TUPLE:
+        if (l->next < l->size) return encode_owned(e, own(py.PyTuple_GetItem(l->obj, l->next++)));
+        pop(e);
+        return 0;
+    default: return dict_step(e, l);
+    }
+}
+
+/* Puts the place before the message of a TypeError or ValueError: "args[1]['x']: set has no Erlang term". */
+static void name_place(encoder *e, const char *where) {
+    if (!py.PyErr_ExceptionMatches(py.PyExc_TypeError) && !py.PyErr_ExceptionMatches(py.PyExc_ValueError)) return;
+    PyObject *exc = take_error();
+    char path[400];
+    size_t used = (size_t)snprintf(path, sizeof path, "%s", where);
+    for (size_t i = 0; i < e->depth && used < sizeof path; i++) {
+        level *l = &e->stack[i];
+        if (i == 12 && e->depth > 16) { /* deep: the outermost places are enough */
+            snprintf(path + used, sizeof path - used, "...");
+            break;
+        }
+        if (l->kind != DICT) {
+            used += (size_t)snprintf(path + used, sizeof path - used, "[%zd]", l->next > 0 ? l->next - 1 : 0);
+            continue;
+        }
+        PyObject *repr = l->key == NULL ? NULL : py.PyObject_Repr(l->key);
+        const char *text = repr == NULL ? NULL : py.PyUnicode_AsUTF8AndSize(repr, NULL);
+        py.PyErr_Clear();
+        used += (size_t)snprintf(path + used, sizeof path - used, l->value == NULL ? "[%.60s]" : " key %.60s", text ? text : "?");
+        drop(repr);
+    }
+    PyObject *type = (PyObject *)type_of(exc);
+    /* A subclass may want other arguments than one text. */
+    PyObject *raised = py.PyType_IsSubtype((PyTypeObject *)type, (PyTypeObject *)py.PyExc_ValueError) ? py.PyExc_ValueError : py.PyExc_TypeError;
+    PyObject *args = py.PyTuple_New(1);
+    PyObject *str = NULL;
+    if (args != NULL) {
+        py.PyTuple_SetItem(args, 0, own(exc));
+        str = py.PyObject_CallObject((PyObject *)py.PyUnicode_Type, args);
+    }
+    const char *text = str == NULL ? NULL : py.PyUnicode_AsUTF8AndSize(str, NULL);
+    py.PyErr_Clear();
+    raise_error(raised, "%s: %s", path, text ? text : "cannot be converted");
+    drop(str);
+    drop(args);
+    drop(exc);
+}
+
+int encode_term(erlpy_buf *b, PyObject *o, const char *where) {
+    encoder e = {.buf = b, .cap = sizeof e.inline_stack / sizeof e.inline_stack[0]};
+    e.stack = e.inline_stack;
+    int result = encode_value(&e, o, 0);
+    while (result == 0 && e.depth > 0) result = step(&e);
+    if (result < 0) name_place(&e, where);
+    while (e.depth > 0) pop(&e);
+    if (e.stack != e.inline_stack) free(e.stack);
+    return result;
+}

@@ -1,0 +1,186 @@
+#include "module.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "convert.h"
+#include "errors.h"
+#include "refs.h"
+#include "steps.h"
+
+convert_hooks hooks;
+
+/* The function of a METH_FASTCALL | METH_KEYWORDS method. */
+typedef PyObject *(*fastcall)(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+
+static int refuse_keywords(const char *function, PyObject *kwnames) {
+    if (kwnames == NULL || py.PyTuple_Size(kwnames) == 0) return 0;
+    const char *name = py.PyUnicode_AsUTF8AndSize(py.PyTuple_GetItem(kwnames, 0), NULL);
+    py.PyErr_Clear();
+    raise_error(py.PyExc_TypeError, "%s() got an unexpected keyword argument '%s': registered functions take positional arguments only",
+                function, name ? name : "?");
+    return -1;
+}
+
+static int is_str(PyObject *o) {
+    PyTypeObject *t = type_of(o);
+    return t == py.PyUnicode_Type || (py.PyType_GetFlags(t) & TPFLAGS_STR) != 0;
+}
+
+/* The name's UTF-8, kept alive by the name; NULL with an exception set. */
+static const char *name_text(const char *function, PyObject *name, Py_ssize_t *len) {
+    if (is_str(name)) return py.PyUnicode_AsUTF8AndSize(name, len);
+    PyObject *type = py.PyObject_GetAttrString((PyObject *)type_of(name), "__name__");
+    const char *text = type == NULL ? NULL : py.PyUnicode_AsUTF8AndSize(type, NULL);
+    py.PyErr_Clear();
+    raise_error(py.PyExc_TypeError, "%s(): the name of the function must be str, not %s", function, text ? text : "?");
+    drop(type);
+    return NULL;
+}
+
+static PyObject *erlang_call(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
+    (void)self;
+    if (nargs < 1) return raise_error(py.PyExc_TypeError, "call() needs the name of a registered function as its first argument");
+    if (refuse_keywords("call", kwnames) < 0) return NULL;
+    Py_ssize_t len;
+    const char *name = name_text("call", args[0], &len);
+    return name == NULL ? NULL : steps_call(name, len, 0, args + 1, nargs - 1);
+}
+
+/* What bound() returns: self is the name. */
+static PyObject *bound_call(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
+    Py_ssize_t len;
+    const char *name = py.PyUnicode_AsUTF8AndSize(self, &len);
+    if (name == NULL || refuse_keywords(name, kwnames) < 0) return NULL;
+    return steps_call(name, len, 0, args, nargs);
+}
+
+static PyObject *erlang_bound(PyObject *self, PyObject *name) {
+    (void)self;
+    Py_ssize_t len;
+    const char *text = name_text("bound", name, &len);
+    if (text == NULL) return NULL;
+    /* CPython keeps a pointer to the definition for as long as the function lives, which nobody can tell: never freed. One per
+     * name, since the Python half keeps what it got. */
+    PyMethodDef *def = calloc(1, sizeof *def);
+    char *copy = malloc((size_t)len + 1);
+    if (def == NULL || copy == NULL) {
+        free(def);
+        free(copy);
+        return py.PyErr_NoMemory();
+    }
+    memcpy(copy, text, (size_t)len + 1);
+    *def = (PyMethodDef){copy, (void *)bound_call, METH_FASTCALL | METH_KEYWORDS, "A function registered in Erlang or Go."};
+    return py.PyCFunction_NewEx(def, name, NULL);
+}
+
+static PyObject *erlang_registered(PyObject *self, PyObject *name) {
+    (void)self;
+    Py_ssize_t len;
+    if (name_text("registered", name, &len) == NULL) return NULL;
+    return steps_call("registered", 0, 1, &name, 1);
+}
+
+static PyObject *erlang_stats(PyObject *self, PyObject *none) {
+    (void)self, (void)none;
+    return steps_call("stats", 0, 1, NULL, 0);
+}
+
+static PyObject *erlang_self(PyObject *self, PyObject *none) {
+    (void)self, (void)none;
+    return steps_call("self", 0, 1, NULL, 0);
+}
+
+static PyObject *erlang_serve(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    (void)self;
+    Py_ssize_t role_len, token_len;
+    if (nargs != 2) return raise_error(py.PyExc_TypeError, "serve() takes a role and a token");
+    const char *role = name_text("serve", args[0], &role_len), *token = role ? name_text("serve", args[1], &token_len) : NULL;
+    return token == NULL ? NULL : steps_serve(role, token, token_len);
+}
+
+static PyObject *erlang_install(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    (void)self;
+    if (nargs != 6 || py.PyTuple_Size(args[0]) != 4)
+        return raise_error(py.PyExc_TypeError, "install() takes four classes, wrap, convert, failure, dispatch, describe");
+    for (int i = 0; i < 4; i++) hooks.opaque[i] = own(py.PyTuple_GetItem(args[0], i));
+    hooks.wrap = own(args[1]);
+    hooks.convert = own(args[2]);
+    hooks.failure = own(args[3]);
+    hooks.dispatch = own(args[4]);
+    hooks.describe = own(args[5]);
+    return own_none();
+}
+
+static PyObject *erlang_close(PyObject *self, PyObject *none) {
+    (void)self, (void)none;
+    if (erlpy_forked) return own_none();
+    PyThreadState *ts = gil_release();
+    erlpy_close();
+    gil_take(ts);
+    return own_none();
+}
+
+static PyObject *erlang_encode(PyObject *self, PyObject *o) {
+    (void)self;
+    erlpy_buf b = {0};
+    PyObject *bytes = NULL;
+    if (put_u8(&b, T_VERSION) == 0 && encode_term(&b, o, "value") == 0)
+        bytes = py.PyBytes_FromStringAndSize((const char *)b.p, (Py_ssize_t)b.len);
+    free(b.p);
+    return bytes;
+}
+
+static PyObject *erlang_decode(PyObject *self, PyObject *o) {
+    (void)self;
+    char *p;
+    Py_ssize_t n;
+    if (py.PyBytes_AsStringAndSize(o, &p, &n) < 0) return NULL;
+    return decode_payload((const uint8_t *)p, (size_t)n);
+}
+
+static PyObject *erlang_limits(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    (void)self;
+    if (nargs != 2) return raise_error(py.PyExc_TypeError, "limits() takes max_frame (bytes) and max_depth; 0 leaves one as it is");
+    long long frame = py.PyLong_AsLongLong(args[0]), depth = py.PyLong_AsLongLong(args[1]);
+    if (py.PyErr_Occurred()) return NULL;
+    if (frame < 0 || depth < 0) return raise_error(py.PyExc_ValueError, "limits(): a limit cannot be negative");
+    erlpy_limits((size_t)frame, (size_t)depth);
+    return own_none();
+}
+
+void erlpy_limits(size_t max_frame, size_t max_depth) {
+    if (max_frame > 0) limits.max_frame = max_frame;
+    if (max_depth > 0) limits.max_depth = max_depth;
+}
+
+/* Static storage: CPython keeps pointers into it. */
+static PyMethodDef methods[] = {
+    {"call", (void *)erlang_call, METH_FASTCALL | METH_KEYWORDS,
+     "call($module, name, /, *args)\n--\n\n"
+     "Call the function registered under name, in Go or in Erlang, and return its result.\n\n"
+     "Any thread may call, any number at once; the GIL is released until the answer is there.\n"
+     "Raises NotRegistered, CallError, Disconnected; TypeError or ValueError for what has no term."},
+    {"bound", (void *)erlang_bound, METH_O, "bound($module, name, /)\n--\n\nA callable that calls the function registered under name."},
+    {"registered", (void *)erlang_registered, METH_O, "registered($module, name, /)\n--\n\nWhether a function is registered under name."},
+    {"stats", (void *)erlang_stats, METH_NOARGS, "stats($module, /)\n--\n\nWorkers, calls and bytes so far, as a dict."},
+    {"self", (void *)erlang_self, METH_NOARGS, "self($module, /)\n--\n\nThe Pid of this thread's handler; None when there is no node."},
+    {"serve", (void *)erlang_serve, METH_FASTCALL, "serve($module, role, token, /)\n--\n\nServe calls on this thread until its channel ends."},
+    {"install", (void *)erlang_install, METH_FASTCALL, "install($module, opaque, wrap, convert, failure, dispatch, describe, /)\n--\n\n"},
+    {"close", (void *)erlang_close, METH_NOARGS, "close($module, /)\n--\n\nFail every call from now on, the waiting ones included."},
+    {"encode", (void *)erlang_encode, METH_O, "encode($module, value, /)\n--\n\nThe external term format of value, as bytes."},
+    {"decode", (void *)erlang_decode, METH_O, "decode($module, etf, /)\n--\n\nThe value of a term in external format."},
+    {"limits", (void *)erlang_limits, METH_FASTCALL, "limits($module, max_frame, max_depth, /)\n--\n\nSet the limits of a frame, in bytes, and of nesting."},
+    {NULL, NULL, 0, NULL},
+};
+
+int module_install(void) {
+    PyObject *m = py.PyModule_New("_erlang");
+    if (m == NULL) return -1;
+    int result = py.PyModule_AddFunctions(m, methods);
+    /* Free-threaded builds: the shim keeps no state that the GIL would protect. */
+    if (result == 0 && py.PyUnstable_Module_SetGIL != NULL) result = py.PyUnstable_Module_SetGIL(m, (void *)1);
+    if (result == 0) result = py.PyDict_SetItemString(py.PyImport_GetModuleDict(), "_erlang", m);
+    drop(m);
+    return result;
+}

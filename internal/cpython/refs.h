@@ -1,0 +1,28 @@
+/* All reference counting, in one place. Every function needs the GIL. */
+#ifndef ERLPY_REFS_H
+#define ERLPY_REFS_H
+
+#include "pyapi.h"
+
+/* A new reference to o. */
+static inline PyObject *own(PyObject *o) {
+    py.Py_IncRef(o);
+    return o;
+}
+
+/* Gives one reference back; NULL is fine. */
+static inline void drop(PyObject *o) {
+    if (o != NULL) py.Py_DecRef(o);
+}
+
+/* A new reference to None. */
+static inline PyObject *own_none(void) { return own(py._Py_NoneStruct); }
+
+/* The type of o, borrowed from o: valid as long as o is. */
+static inline PyTypeObject *type_of(PyObject *o) {
+    PyObject *t = py.PyObject_Type(o);
+    py.Py_DecRef(t);
+    return (PyTypeObject *)t;
+}
+
+#endif

@@ -1,0 +1,90 @@
+/* What the C files of this room and Go share. */
+#ifndef ERLPY_SHIM_H
+#define ERLPY_SHIM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Room in front of a payload for the frame's header, so that a frame leaves with one write. See PROTOCOL.md section 2. */
+enum { ERLPY_HEADER = 9 };
+
+/* What happened, told to Go with each step of a call. */
+enum {
+    ERLPY_EV_CALL = 1, /* the frame holds {Target, Args}: begin a call */
+    ERLPY_EV_RESUME,   /* what the thread slept for may be there */
+    ERLPY_EV_REPLY,    /* a nested call is done: the frame holds its result, reply_ok says which */
+    ERLPY_EV_SERVE,    /* the frame holds {Role, Token}: begin to serve calls */
+    ERLPY_EV_ABORT,    /* an exception (Ctrl-C) ends the wait: forget the call */
+};
+
+/* What to do next, told by Go. */
+enum {
+    ERLPY_ACT_DONE = 1, /* the frame holds the result */
+    ERLPY_ACT_FAILED,   /* the frame holds an error payload, PROTOCOL.md section 5 */
+    ERLPY_ACT_SLEEP,    /* wait on fd, wake_fd, for at most wait_ns; then ask again */
+    ERLPY_ACT_NESTED,   /* the frame holds a call for Python: run it, put the result into the frame, go on with REPLY */
+    ERLPY_ACT_CLOSED,   /* serving has ended in good order */
+};
+
+/* A thread's frame: C memory, so that Go may keep no pointer into Python's and Python none into Go's. */
+typedef struct {
+    uint8_t *p;
+    size_t len; /* header and payload */
+    size_t cap;
+} erlpy_buf;
+
+/* One Python thread as Go sees it. Made on the thread's first call, gone with the thread. Only its own thread touches it, but
+ * for wake_fd, which any thread may write to. */
+typedef struct {
+    uint64_t worker; /* Go's number for the worker bound to this thread; 0: none yet */
+    erlpy_buf frame;
+    int64_t wait_ns; /* longest sleep; negative: no limit */
+    int32_t fd;      /* what to sleep on; -1: nothing */
+    int32_t wake_fd; /* an eventfd that ends the sleep; -1: none. Go makes it, C closes it */
+    uint8_t want_write;
+    uint8_t reply_ok;
+    uint8_t busy;    /* a call is under way: frame and worker are taken */
+} erlpy_thread;
+
+/* Makes room for size bytes in all; keeps what is there. Returns 0, or -1 when there is no memory. Needs no GIL. */
+int erlpy_buf_grow(erlpy_buf *b, size_t size);
+
+/* Loads libpython, starts the interpreter on the calling thread, makes the module `_erlang` and runs boot.py with the sources.
+ * Returns 0 with the GIL held by this thread, or -1 with a message in err. Once per process. */
+typedef struct {
+    const char *library;
+    const char *executable; /* argv[0]: decides sys.prefix, venv included */
+    const char *version;    /* sys.version as probed: another library is refused */
+    const char *boot;       /* text of boot.py */
+    const char *const *names;
+    const char *const *texts;
+    int sources;
+    int main; /* this is the OS main thread of a command: Python takes SIGINT */
+} erlpy_config;
+int erlpy_init(const erlpy_config *c, char *err, size_t errsize);
+
+/* Calls module.function(arg, argv), or function(arg) when argc is negative, on the thread that called erlpy_init, and returns the int that it
+ * returns; 1 when it raised, which is printed. */
+int erlpy_run(const char *module, const char *function, const char *arg, int argc, char *const *argv);
+
+/* Serves on the thread that called erlpy_init until that channel or the program ends. 0, or 1 when it failed (printed). */
+int erlpy_serve_main(const char *role, const char *token);
+
+/* Ends the interpreter, on the thread that called erlpy_init. Afterwards no thread gets into Python any more. */
+int erlpy_finalize(void);
+
+/* From now on calls fail, and every waiting thread is woken to hear it. Any thread, no GIL needed. Idempotent. */
+void erlpy_close(void);
+
+/* Sets the limits that conversions keep; 0 leaves one as it is. Any thread. */
+void erlpy_limits(size_t max_frame, size_t max_depth);
+
+/* The major.minor.micro of the loaded library, "" before. */
+const char *erlpy_version(void);
+
+/* Made by Go (trampolines.go). They need no GIL, and must not hold it: they may run Go functions. */
+int erlpy_go_step(erlpy_thread *t, int event);
+void erlpy_go_exit(erlpy_thread *t);
+void erlpy_go_closing(void);
+
+#endif

@@ -1,0 +1,71 @@
+#define _GNU_SOURCE
+#include "thread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+atomic_int erlpy_state = STATE_RUN;
+int erlpy_close_fd = -1;
+int erlpy_forked;
+_Thread_local int erlpy_is_main;
+
+static _Thread_local erlpy_thread *self;
+static pthread_key_t key;
+
+/* Runs as the thread ends. Python is already gone for it: no GIL, no C-API; Go may be entered. */
+static void on_thread_exit(void *p) {
+    erlpy_thread *t = p;
+    self = NULL;
+    if (!erlpy_forked) thread_end(t);
+    free(t);
+}
+
+static void on_fork_child(void) { erlpy_forked = 1; }
+
+int thread_setup(void) {
+    int err = pthread_key_create(&key, on_thread_exit);
+    if (err == 0) err = pthread_atfork(NULL, NULL, on_fork_child);
+    if (err == 0 && (erlpy_close_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0) err = errno;
+    return err;
+}
+
+void thread_init(erlpy_thread *t) { *t = (erlpy_thread){.fd = -1, .wake_fd = -1}; }
+
+void thread_end(erlpy_thread *t) {
+    if (t->worker != 0) erlpy_go_exit(t);
+    if (t->wake_fd >= 0) close(t->wake_fd);
+    free(t->frame.p);
+    thread_init(t);
+}
+
+erlpy_thread *thread_self(void) {
+    if (self != NULL) return self;
+    erlpy_thread *t = malloc(sizeof *t);
+    if (t == NULL) return NULL;
+    thread_init(t);
+    if (pthread_setspecific(key, t) != 0) {
+        free(t);
+        return NULL;
+    }
+    return self = t;
+}
+
+PyThreadState *gil_release(void) { return py.PyEval_SaveThread(); }
+
+void gil_take(PyThreadState *ts) {
+    /* After the interpreter's end there is nothing to come back to: the process is about to end, and this thread waits for that. */
+    while (atomic_load_explicit(&erlpy_state, memory_order_acquire) == STATE_DEAD) pause();
+    py.PyEval_RestoreThread(ts);
+}
+
+void erlpy_close(void) {
+    int run = STATE_RUN;
+    if (!atomic_compare_exchange_strong(&erlpy_state, &run, STATE_CLOSING)) return;
+    erlpy_go_closing();
+    uint64_t one = 1;
+    while (write(erlpy_close_fd, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+}

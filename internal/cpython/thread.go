@@ -1,0 +1,99 @@
+package cpython
+
+// #include "shim.h"
+import "C"
+
+import (
+	"errors"
+	"time"
+	"unsafe"
+)
+
+// HeaderSize is the room in front of a frame's payload for its header.
+const HeaderSize = C.ERLPY_HEADER
+
+// Event is what the shim tells with each step.
+type Event int
+
+// See shim.h for what each means.
+const (
+	Call   Event = C.ERLPY_EV_CALL
+	Resume Event = C.ERLPY_EV_RESUME
+	Reply  Event = C.ERLPY_EV_REPLY
+	Serve  Event = C.ERLPY_EV_SERVE
+	Abort  Event = C.ERLPY_EV_ABORT
+)
+
+// Action is what the shim is told to do next.
+type Action int
+
+// See shim.h for what each asks.
+const (
+	Done   Action = C.ERLPY_ACT_DONE
+	Failed Action = C.ERLPY_ACT_FAILED
+	Sleep  Action = C.ERLPY_ACT_SLEEP
+	Nested Action = C.ERLPY_ACT_NESTED
+	Closed Action = C.ERLPY_ACT_CLOSED
+)
+
+// ErrNoMemory is returned when a frame cannot grow.
+var ErrNoMemory = errors.New("erlpy: no memory for a frame")
+
+// Thread is one Python thread as the shim knows it. Only code that runs on that thread may use it, within a step.
+type Thread C.erlpy_thread
+
+// Worker is the number that SetWorker stored; 0 before.
+func (t *Thread) Worker() uint64 { return uint64(t.worker) }
+
+// SetWorker remembers a worker for the thread. As long as it is not 0, Exit will be called at the thread's end.
+func (t *Thread) SetWorker(id uint64) { t.worker = C.uint64_t(id) }
+
+// Bytes is the thread's frame buffer, as long as its capacity. It is C memory: valid until the next Grow or the end of the step.
+func (t *Thread) Bytes() []byte {
+	return unsafe.Slice((*byte)(t.frame.p), int(t.frame.cap))
+}
+
+// Frame is the part of the buffer that is in use: header and payload.
+func (t *Thread) Frame() []byte { return t.Bytes()[:t.frame.len] }
+
+// SetLen says how much of the buffer is in use.
+func (t *Thread) SetLen(n int) { t.frame.len = C.size_t(n) }
+
+// Grow makes the buffer at least n bytes long, keeps what is in it, and returns it.
+func (t *Thread) Grow(n int) ([]byte, error) {
+	if C.size_t(n) > t.frame.cap && C.erlpy_buf_grow(&t.frame, C.size_t(n)) != 0 {
+		return nil, ErrNoMemory
+	}
+	return t.Bytes(), nil
+}
+
+// SetFrame copies a whole frame into the buffer. frame may be the buffer's own memory.
+func (t *Thread) SetFrame(frame []byte) error {
+	b, err := t.Grow(len(frame))
+	if err != nil {
+		return err
+	}
+	copy(b, frame)
+	t.SetLen(len(frame))
+	return nil
+}
+
+// ReplyOK reports, with Reply, whether the nested call succeeded.
+func (t *Thread) ReplyOK() bool { return t.reply_ok != 0 }
+
+// WaitFor sets what Sleep waits for: fd (-1: nothing) to become readable, or writable when write is set, for at most d (negative: no
+// limit). The thread's wake descriptor always ends the wait.
+func (t *Thread) WaitFor(fd int, write bool, d time.Duration) {
+	t.fd = C.int32_t(fd)
+	t.want_write = 0
+	if write {
+		t.want_write = 1
+	}
+	t.wait_ns = C.int64_t(d)
+}
+
+// WakeFD is the eventfd that ends the thread's sleep, -1 before SetWakeFD.
+func (t *Thread) WakeFD() int { return int(t.wake_fd) }
+
+// SetWakeFD hands over an eventfd; it is closed at the thread's end.
+func (t *Thread) SetWakeFD(fd int) { t.wake_fd = C.int32_t(fd) }

@@ -1,0 +1,38 @@
+/* A Python thread's state in the shim, and the state of the whole. */
+#ifndef ERLPY_THREAD_H
+#define ERLPY_THREAD_H
+
+#include <stdatomic.h>
+
+#include "pyapi.h"
+#include "shim.h"
+
+/* RUN: calls may be made. CLOSING: they fail, waits end. DEAD: the interpreter is gone, no thread may enter it again. */
+enum { STATE_RUN, STATE_CLOSING, STATE_DEAD };
+extern atomic_int erlpy_state;
+
+/* Becomes readable for good when the state leaves RUN: part of every wait. */
+extern int erlpy_close_fd;
+
+/* This process is a fork of one with a running Go runtime: nothing of Go may be entered. */
+extern int erlpy_forked;
+
+/* Set on the thread that runs Python's main thread: the only one that signals may interrupt. */
+extern _Thread_local int erlpy_is_main;
+
+/* Once, before the first entry into Go: its own thread key must come after ours, so that ours runs first at a thread's end. Returns 0 or an
+ * errno. */
+int thread_setup(void);
+
+/* This thread's state, made on its first call; NULL when there is no memory. Needs no GIL. */
+erlpy_thread *thread_self(void);
+
+/* An unused state, and its end: gives the worker back and frees the memory. Need no GIL. */
+void thread_init(erlpy_thread *t);
+void thread_end(erlpy_thread *t);
+
+/* Leaves Python (the GIL is given up), and comes back. */
+PyThreadState *gil_release(void);
+void gil_take(PyThreadState *ts);
+
+#endif

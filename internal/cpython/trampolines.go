@@ -1,0 +1,54 @@
+package cpython
+
+// #include "shim.h"
+import "C"
+
+import (
+	"fmt"
+	"os"
+	"runtime/debug"
+)
+
+// The functions that C calls. Each recovers: a panic must not unwind through C frames.
+
+//export erlpy_go_step
+func erlpy_go_step(t *C.erlpy_thread, event C.int) (action C.int) {
+	defer func() {
+		if r := recover(); r != nil {
+			action = C.int(stepPanicked((*Thread)(t), r))
+		}
+	}()
+	// SAFETY: t is the calling thread's own state; it outlives the call, and no other thread touches it.
+	return C.int(stepper.Step((*Thread)(t), Event(event)))
+}
+
+//export erlpy_go_exit
+func erlpy_go_exit(t *C.erlpy_thread) {
+	defer report("a thread's end")
+	// SAFETY: as above; C frees t only after this returns.
+	stepper.Exit((*Thread)(t))
+}
+
+//export erlpy_go_closing
+func erlpy_go_closing() {
+	defer report("closing")
+	stepper.Closing()
+}
+
+// stepPanicked turns a defect of ours into an error of this one call.
+func stepPanicked(t *Thread, r any) Action {
+	fmt.Fprintf(os.Stderr, "erlpy: internal error: %v\n%s", r, debug.Stack())
+	if err := t.SetFrame(internalError); err != nil {
+		panic(err) // no memory for a few bytes
+	}
+	return Failed
+}
+
+func report(what string) {
+	if r := recover(); r != nil {
+		fmt.Fprintf(os.Stderr, "erlpy: internal error at %s: %v\n%s", what, r, debug.Stack())
+	}
+}
+
+// internalError is a frame whose payload is {disconnected, <<"internal error">>}; see PROTOCOL.md section 5.
+var internalError = []byte("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x83h\x02w\x0cdisconnectedm\x00\x00\x00\x0einternal error")

@@ -1,0 +1,146 @@
+// Package engine answers the shim's question "what next?": it knows the Go functions, the workers with their channels, and the
+// program's own calls of Python, and turns each step of a call into one action. It neither blocks nor touches Python.
+//
+// # The stack of a thread
+//
+// Calls nest: a Python thread that waits for an Erlang function may be asked by that function to run Python, which may call again.
+// Each thread's session therefore keeps a stack of what is under way, the youngest last, and every step concerns the youngest
+// entry. See entry.go for the kinds.
+//
+// # Goroutines
+//
+// A Go function runs on the calling thread's own goroutine, unless it takes a context: then on one of its own, so that it can be
+// cancelled, while the thread sleeps in C.
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+
+	"github.com/erlpy/erlpy/etf"
+	"github.com/erlpy/erlpy/internal/channel"
+	"github.com/erlpy/erlpy/internal/cpython"
+	"github.com/erlpy/erlpy/internal/funcs"
+	"github.com/erlpy/erlpy/internal/pyfind"
+	"github.com/erlpy/erlpy/internal/worker"
+	"github.com/erlpy/erlpy/python"
+)
+
+// Defaults of Options.
+const (
+	DefaultMaxFrame    = 64 << 20
+	DefaultPoll        = 50
+	DefaultMaxContexts = 64
+)
+
+// ErrClosed is returned by Do after Close.
+var ErrClosed = errors.New("erlpy: the runtime is closed")
+
+// Options of an engine. The zero value of all but Install is usable.
+type Options struct {
+	Install     *pyfind.Install // the Python to load
+	BEAM        string          // the node's socket; "" is no node
+	MaxFrame    int             // bytes; 0: DefaultMaxFrame
+	MaxWorkers  int             // 0: worker.DefaultMax
+	MaxContexts int             // Python threads that serve Do; 0: DefaultMaxContexts
+	Poll        int             // tries before a wait becomes a sleep; 0: DefaultPoll, negative: none
+	Funcs       *funcs.Registry // nil: no Go functions
+	Main        bool            // Python's main thread is the OS main thread, and Ctrl-C is Python's
+}
+
+// Engine implements cpython.Stepper. One per process.
+type Engine struct {
+	options Options
+	channel *channel.Options // nil: no node
+	funcs   *funcs.Registry
+	pool    *worker.Pool
+	jobs    jobs
+	closing atomic.Bool
+}
+
+// New returns an engine that has not started Python yet: see Init.
+func New(o Options) (*Engine, error) {
+	if o.MaxFrame == 0 {
+		o.MaxFrame = DefaultMaxFrame
+	}
+	if o.Poll == 0 {
+		o.Poll = DefaultPoll
+	}
+	if o.MaxContexts == 0 {
+		o.MaxContexts = DefaultMaxContexts
+	}
+	if o.MaxFrame < 0 || o.MaxWorkers < 0 || o.MaxContexts < 0 {
+		return nil, fmt.Errorf("erlpy: MaxFrame, MaxWorkers and MaxContexts cannot be negative: %d, %d, %d",
+			o.MaxFrame, o.MaxWorkers, o.MaxContexts)
+	}
+	e := &Engine{options: o, funcs: o.Funcs}
+	if e.funcs == nil {
+		e.funcs = new(funcs.Registry)
+	}
+	if o.BEAM != "" {
+		hello, err := helloPayload(etf.Atom("thread"))
+		if err != nil {
+			return nil, err
+		}
+		e.channel = e.channelOptions(hello)
+	}
+	e.pool = worker.NewPool(worker.Options{Channel: e.channel, Max: o.MaxWorkers})
+	e.jobs.max = o.MaxContexts
+	return e, nil
+}
+
+func (e *Engine) channelOptions(hello []byte) *channel.Options {
+	return &channel.Options{Path: e.options.BEAM, Hello: hello, MaxFrame: e.options.MaxFrame, Poll: e.options.Poll}
+}
+
+// helloPayload is what PROTOCOL.md section 3 has the connecting side say.
+func helloPayload(role any) ([]byte, error) {
+	info := map[any]any{etf.Atom("os_pid"): os.Getpid()}
+	return etf.Marshal(etf.Tuple{etf.Atom("erlpy"), 1, role, info})
+}
+
+// Init starts Python on the calling thread, which must be locked to its goroutine.
+func (e *Engine) Init() error {
+	in := e.options.Install
+	return cpython.Init(cpython.Config{
+		Library:    in.Library,
+		Executable: in.Executable,
+		Version:    in.VersionText,
+		Boot:       python.Boot(),
+		Sources:    python.Sources(),
+		Main:       e.options.Main,
+		MaxFrame:   e.options.MaxFrame,
+		Stepper:    e,
+	})
+}
+
+// Stats returns the pool's figures.
+func (e *Engine) Stats() worker.Stats { return e.pool.Stats() }
+
+// Closing implements cpython.Stepper.
+func (e *Engine) Closing() {
+	e.closing.Store(true)
+	e.jobs.close()
+}
+
+// Exit implements cpython.Stepper: the thread is at its end.
+func (e *Engine) Exit(t *cpython.Thread) {
+	w := e.pool.ByID(t.Worker())
+	if w == nil {
+		return
+	}
+	s := sessionOf(w)
+	unfinished := len(s.stack) > 0
+	for len(s.stack) > 0 { // the interpreter ended the thread in the middle of a call
+		s.top().abandon()
+		s.pop()
+	}
+	w.Session = nil
+	if unfinished {
+		e.pool.Retire(w)
+	} else {
+		e.pool.Release(w)
+	}
+}

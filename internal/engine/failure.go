@@ -1,0 +1,78 @@
+package engine
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/erlpy/erlpy/etf"
+	"github.com/erlpy/erlpy/internal/channel"
+	"github.com/erlpy/erlpy/internal/cpython"
+	"github.com/erlpy/erlpy/internal/funcs"
+	"github.com/erlpy/erlpy/internal/worker"
+)
+
+// notRegistered is a call of a name that nobody has registered.
+type notRegistered struct{ name string }
+
+func (e *notRegistered) Error() string { return "Function '" + e.name + "' not registered" }
+
+// payload returns an error in the shape of PROTOCOL.md section 5: from there on it does not matter which side it is from.
+func payload(err error) etf.Tuple {
+	var unknown *notRegistered
+	var limit *channel.LimitError
+	var workers *worker.LimitError
+	var refused *channel.RefusedError
+	var panicked *funcs.PanicError
+	text := err.Error()
+	switch {
+	case errors.As(err, &unknown):
+		return etf.Tuple{etf.Atom("not_registered"), unknown.name}
+	case errors.As(err, &limit), errors.As(err, &workers), errors.Is(err, cpython.ErrNoMemory):
+		return etf.Tuple{etf.Atom("limit"), text}
+	case errors.As(err, &refused):
+		return etf.Tuple{etf.Atom("refused"), text}
+	case errors.Is(err, channel.ErrDisconnected), errors.Is(err, worker.ErrClosed):
+		return etf.Tuple{etf.Atom("disconnected"), strings.TrimPrefix(text, channel.ErrDisconnected.Error()+": ")}
+	case errors.As(err, &panicked):
+		return raised(text, strings.Split(strings.TrimSpace(string(panicked.Stack)), "\n"))
+	default: // the function's own error
+		return raised(text, nil)
+	}
+}
+
+func raised(text string, stack []string) etf.Tuple {
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	lines := make([]any, len(stack))
+	for i, line := range stack {
+		lines[i] = strings.ToValidUTF8(line, "\uFFFD")
+	}
+	return etf.Tuple{etf.Atom("raised"), etf.Atom("error"), text, text, lines}
+}
+
+// errorFrame is a frame with room for the header and err's payload.
+func errorFrame(err error) []byte {
+	b, encodeErr := etf.Append(make([]byte, cpython.HeaderSize, 256), payload(err))
+	if encodeErr != nil { // only a text of gigabytes
+		b, _ = etf.Append(make([]byte, cpython.HeaderSize), etf.Tuple{etf.Atom("disconnected"), "an error that cannot be described"})
+	}
+	return b
+}
+
+// fail answers that the call has failed with err.
+func (e *Engine) fail(t *cpython.Thread, err error) cpython.Action {
+	// Without memory even for this the frame still holds the call, and Python says that it is no error payload.
+	_ = t.SetFrame(errorFrame(err))
+	return cpython.Failed
+}
+
+// done answers that the call has the result v.
+func (e *Engine) done(t *cpython.Thread, v any) cpython.Action {
+	b, err := etf.Append(make([]byte, cpython.HeaderSize, 256), v)
+	if err == nil {
+		err = t.SetFrame(b)
+	}
+	if err != nil {
+		return e.fail(t, err)
+	}
+	return cpython.Done
+}

@@ -1,0 +1,180 @@
+package engine
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/erlpy/erlpy/etf"
+	"github.com/erlpy/erlpy/internal/channel"
+	"github.com/erlpy/erlpy/internal/cpython"
+)
+
+// payloadAt is where a payload's first tag stands in a frame: behind the header and the version byte.
+const payloadAt = cpython.HeaderSize + 1
+
+// Tags of the external term format that a call's payload begins with.
+const (
+	tagBinary        = 109
+	tagSmallAtomUTF8 = 119
+)
+
+var (
+	errClosing = fmt.Errorf("%w: the interpreter is shutting down", channel.ErrDisconnected)
+	errNoNode  = fmt.Errorf("%w: no node is attached, and no Go function is registered", channel.ErrDisconnected)
+)
+
+// Step implements cpython.Stepper.
+func (e *Engine) Step(t *cpython.Thread, ev cpython.Event) cpython.Action {
+	if ev == cpython.Call {
+		return e.begin(t)
+	}
+	s, err := e.bind(t)
+	if err != nil {
+		return e.fail(t, err)
+	}
+	switch ev {
+	case cpython.Serve:
+		return e.serve(t, s)
+	case cpython.Resume:
+		return e.resume(t, s)
+	case cpython.Reply:
+		return e.reply(t, s)
+	case cpython.Abort:
+		return e.abort(s)
+	}
+	return e.fail(t, fmt.Errorf("erlpy: unknown event %d", ev))
+}
+
+// begin starts the call whose {Target, Args} the frame holds.
+func (e *Engine) begin(t *cpython.Thread) cpython.Action {
+	if e.closing.Load() {
+		return e.fail(t, errClosing)
+	}
+	target, atom, args, err := splitCall(t.Frame())
+	if err != nil {
+		return e.fail(t, err)
+	}
+	if atom {
+		return e.operation(t, string(target), args)
+	}
+	s, err := e.bind(t)
+	if err != nil {
+		return e.fail(t, err)
+	}
+	if f := e.funcs.Lookup(target); f != nil {
+		if f.WantsContext() {
+			return e.startTask(t, s, f, args)
+		}
+		return e.inline(t, s, f, args)
+	}
+	if e.channel == nil {
+		if len(e.funcs.Names()) == 0 {
+			return e.fail(t, errNoNode)
+		}
+		return e.fail(t, &notRegistered{string(target)})
+	}
+	s.push(entry{kind: outgoing})
+	s.w.Begin()
+	return e.converse(t, s)
+}
+
+// splitCall finds the parts of {Target, Args} in a frame that the shim has written.
+func splitCall(frame []byte) (target []byte, atom bool, args []byte, err error) {
+	p := frame[min(payloadAt, len(frame)):]
+	if len(p) >= 7 && p[2] == tagBinary {
+		if n := int(binary.BigEndian.Uint32(p[3:])); len(p) >= 7+n {
+			return p[7 : 7+n], false, p[7+n:], nil
+		}
+	}
+	if len(p) >= 4 && p[2] == tagSmallAtomUTF8 {
+		if n := int(p[3]); len(p) >= 4+n {
+			return p[4 : 4+n], true, p[4+n:], nil
+		}
+	}
+	return nil, false, nil, errors.New("erlpy: the shim's frame holds no call")
+}
+
+// resume goes on with the youngest entry, whose sleep has ended.
+func (e *Engine) resume(t *cpython.Thread, s *session) cpython.Action {
+	switch s.top().kind {
+	case task:
+		return e.resumeTask(t, s)
+	case jobServer:
+		return e.nextJob(t, s)
+	default:
+		return e.converse(t, s)
+	}
+}
+
+// abort forgets the youngest call: an exception has ended the wait for it.
+func (e *Engine) abort(s *session) cpython.Action {
+	x := s.top()
+	x.abandon()
+	if x.kind == outgoing || x.kind == listening {
+		s.w.Drop() // its reply must never be seen
+	}
+	e.finish(s)
+	return cpython.Failed
+}
+
+// finish takes the youngest entry off the stack.
+func (e *Engine) finish(s *session) {
+	if k := s.top().kind; k == outgoing || k == task {
+		s.w.End()
+	}
+	s.pop()
+}
+
+// operation serves the shim's own questions. Only those that need the node bind a worker.
+func (e *Engine) operation(t *cpython.Thread, op string, args []byte) cpython.Action {
+	switch op {
+	case "stats":
+		return e.done(t, e.statsTerm(t))
+	case "registered":
+		if e.knows(args) {
+			return e.done(t, true)
+		}
+		if e.channel == nil {
+			return e.done(t, false)
+		}
+	case "self":
+		if e.channel == nil {
+			return e.done(t, nil)
+		}
+	default:
+		return e.fail(t, fmt.Errorf("erlpy: unknown operation %q", op))
+	}
+	s, err := e.bind(t)
+	if err != nil {
+		return e.fail(t, err)
+	}
+	s.push(entry{kind: outgoing, op: op})
+	s.w.Begin()
+	return e.converse(t, s)
+}
+
+// knows reports whether [Name] names a Go function.
+func (e *Engine) knows(args []byte) bool {
+	d := etf.NewDecoder(args)
+	if n, err := d.ListLen(); err != nil || n != 1 {
+		return false
+	}
+	name, err := d.Bytes()
+	return err == nil && e.funcs.Lookup(name) != nil
+}
+
+func (e *Engine) statsTerm(t *cpython.Thread) map[string]any {
+	st := e.pool.Stats()
+	m := map[string]any{
+		"idle": st.Idle, "bound": st.Bound, "retired": st.Retired, "in_flight": st.InFlight, "calls": st.Calls,
+		"bytes_in": st.BytesIn, "bytes_out": st.BytesOut, "reconnects": st.Reconnects, "worker": nil, "handler": nil,
+	}
+	if w := e.pool.ByID(t.Worker()); w != nil {
+		m["worker"] = w.ID
+		if ch := w.Channel(); ch != nil && ch.Handler() != (etf.Pid{}) {
+			m["handler"] = ch.Handler()
+		}
+	}
+	return m
+}

@@ -1,0 +1,247 @@
+package worker_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/erlpy/erlpy/internal/channel"
+	"github.com/erlpy/erlpy/internal/worker"
+)
+
+func acquire(t testing.TB, p *worker.Pool) *worker.Worker {
+	t.Helper()
+	w, err := p.Acquire()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func connect(t testing.TB, w *worker.Worker) *channel.Channel {
+	t.Helper()
+	c := w.Connect()
+	if err := step(c, c.Open); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func checkStats(t testing.TB, p *worker.Pool, want worker.Stats) {
+	t.Helper()
+	got := p.Stats()
+	got.BytesIn, got.BytesOut = 0, 0
+	if got != want {
+		t.Errorf("Stats() = %+v, want %+v", got, want)
+	}
+}
+
+func TestAcquireTakesTheLastReleased(t *testing.T) {
+	p := worker.NewPool(worker.Options{})
+	a, b, c := acquire(t, p), acquire(t, p), acquire(t, p)
+	checkStats(t, p, worker.Stats{Bound: 3})
+	p.Release(a)
+	p.Release(c)
+	p.Release(c) // not bound any more: nothing
+	checkStats(t, p, worker.Stats{Idle: 2, Bound: 1})
+	if got := acquire(t, p); got != c {
+		t.Errorf("got worker %d, want %d", got.ID, c.ID)
+	}
+	if got := acquire(t, p); got != a {
+		t.Errorf("got worker %d, want %d", got.ID, a.ID)
+	}
+	if got := acquire(t, p); got == a || got == b || got == c {
+		t.Errorf("worker %d is bound twice", got.ID)
+	}
+}
+
+func TestMax(t *testing.T) {
+	p := worker.NewPool(worker.Options{Max: 2})
+	a := acquire(t, p)
+	acquire(t, p)
+	_, err := p.Acquire()
+	var limit *worker.LimitError
+	if !errors.As(err, &limit) || limit.Max != 2 || !strings.Contains(err.Error(), "max_workers") {
+		t.Fatalf("Acquire over the limit: %v", err)
+	}
+	p.Release(a)
+	if got := acquire(t, p); got != a {
+		t.Errorf("got worker %d, want the idle one", got.ID)
+	}
+	p.Retire(a)
+	acquire(t, p)
+}
+
+func TestIdleLimit(t *testing.T) {
+	p := worker.NewPool(worker.Options{Idle: 1})
+	a, b := acquire(t, p), acquire(t, p)
+	p.Release(a)
+	p.Release(b)
+	checkStats(t, p, worker.Stats{Idle: 1, Retired: 1})
+	if p.ByID(b.ID) != nil {
+		t.Error("the second worker is still there")
+	}
+}
+
+func TestByID(t *testing.T) {
+	p := worker.NewPool(worker.Options{})
+	if w := p.ByID(1); w != nil {
+		t.Errorf("ByID(1) of an empty pool is %d", w.ID)
+	}
+	a, b := acquire(t, p), acquire(t, p)
+	if p.ByID(a.ID) != a || p.ByID(b.ID) != b || a.ID == 0 || a.ID == b.ID {
+		t.Errorf("workers %d and %d are not found", a.ID, b.ID)
+	}
+	p.Retire(a)
+	again := acquire(t, p)
+	if p.ByID(a.ID) != nil || again.ID == a.ID || p.ByID(again.ID) != again {
+		t.Errorf("worker %d came back as %d", a.ID, again.ID)
+	}
+	for _, id := range []uint64{0, 3, 1 << 31, 1 << 32, 1<<64 - 1} {
+		if w := p.ByID(id); w != nil {
+			t.Errorf("ByID(%d) = worker %d", id, w.ID)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { p.ByID(b.ID) }); n != 0 {
+		t.Errorf("ByID allocates %v times", n)
+	}
+}
+
+func TestRetireTwice(t *testing.T) {
+	n := startNode(t)
+	p := worker.NewPool(worker.Options{Channel: n.options, Max: 1})
+	w := acquire(t, p)
+	c := connect(t, w)
+	p.Retire(w)
+	p.Retire(w)
+	p.Release(w)
+	checkStats(t, p, worker.Stats{Retired: 1})
+	if c.FD() != -1 || w.Channel() != nil {
+		t.Error("the channel is still open")
+	}
+	w = acquire(t, p)
+	p.Release(w)
+	p.Retire(w) // an idle one
+	checkStats(t, p, worker.Stats{Retired: 2})
+	acquire(t, p)
+}
+
+func TestNoNode(t *testing.T) {
+	w := acquire(t, worker.NewPool(worker.Options{}))
+	if w.Channel() != nil || w.Connect() != nil {
+		t.Error("a channel without a node")
+	}
+}
+
+// A worker that is released keeps its channel for the next thread.
+func TestChannelIsReused(t *testing.T) {
+	n := startNode(t)
+	p := worker.NewPool(worker.Options{Channel: n.options})
+	defer p.Close()
+	w := acquire(t, p)
+	c := connect(t, w)
+	w.Begin()
+	if got, err := call(c, 42); got != 42 || err != nil {
+		t.Fatal(got, err)
+	}
+	checkStats(t, p, worker.Stats{Bound: 1, InFlight: 1})
+	w.End()
+	p.Release(w)
+	if got := acquire(t, p); got != w || got.Channel() != c {
+		t.Fatal("another worker or channel")
+	}
+	if got, err := call(c, 43); got != 43 || err != nil {
+		t.Fatal(got, err)
+	}
+	s := p.Stats()
+	if s.Calls != 1 || s.InFlight != 0 || s.Reconnects != 0 || s.BytesIn != c.BytesIn() || s.BytesOut != c.BytesOut() {
+		t.Errorf("Stats() = %+v", s)
+	}
+}
+
+func TestUnhealthyWorkersAreRetired(t *testing.T) {
+	for name, spoil := range map[string]func(t *testing.T, n *node, w *worker.Worker){
+		"not opened": func(t *testing.T, n *node, w *worker.Worker) { w.Connect() },
+		"an answer outstanding": func(t *testing.T, n *node, w *worker.Worker) {
+			connect(t, w)
+			w.Begin()
+		},
+		"broken": func(t *testing.T, n *node, w *worker.Worker) {
+			c := connect(t, w)
+			n.kill()
+			if _, err := call(c, 1); !errors.Is(err, channel.ErrDisconnected) {
+				t.Fatal(err)
+			}
+		},
+		"serving": func(t *testing.T, n *node, w *worker.Worker) {
+			c := w.ConnectAs(n.options)
+			if err := step(c, c.Open); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := startNode(t)
+			p := worker.NewPool(worker.Options{Channel: n.options})
+			w := acquire(t, p)
+			spoil(t, n, w)
+			c := w.Channel()
+			p.Release(w)
+			checkStats(t, p, worker.Stats{Retired: 1})
+			if c.FD() != -1 {
+				t.Error("the channel is still open")
+			}
+		})
+	}
+}
+
+func TestDropAndConnect(t *testing.T) {
+	n := startNode(t)
+	p := worker.NewPool(worker.Options{Channel: n.options})
+	defer p.Close()
+	w := acquire(t, p)
+	first := connect(t, w)
+	call(first, 1)
+	in, out := first.BytesIn(), first.BytesOut()
+	w.Drop()
+	w.Drop()
+	if w.Channel() != nil || first.FD() != -1 {
+		t.Error("the channel is still there")
+	}
+	if s := p.Stats(); s.Retired != 1 || s.Bound != 1 || s.BytesIn != in || s.BytesOut != out {
+		t.Errorf("Stats() after Drop = %+v", s)
+	}
+	second := connect(t, w)
+	if got, err := call(second, 9); got != 9 || err != nil {
+		t.Fatal(got, err)
+	}
+	if s := p.Stats(); s.Retired != 1 || s.Reconnects != 1 || s.BytesIn != in+second.BytesIn() {
+		t.Errorf("Stats() after Connect = %+v", s)
+	}
+	connect(t, w) // without Drop
+	checkStats(t, p, worker.Stats{Bound: 1, Retired: 2, Reconnects: 2})
+	if second.FD() != -1 {
+		t.Error("Connect left the old channel open")
+	}
+}
+
+func TestClose(t *testing.T) {
+	n := startNode(t)
+	p := worker.NewPool(worker.Options{Channel: n.options})
+	bound, idle := acquire(t, p), acquire(t, p)
+	busy, calm := connect(t, bound), connect(t, idle)
+	p.Release(idle)
+	p.Close()
+	p.Close()
+	if calm.FD() != -1 || busy.FD() == -1 {
+		t.Error("Close closes the idle channels and no others")
+	}
+	if _, err := p.Acquire(); !errors.Is(err, worker.ErrClosed) {
+		t.Errorf("Acquire after Close: %v", err)
+	}
+	p.Release(bound)
+	if busy.FD() != -1 {
+		t.Error("a worker released after Close keeps its channel")
+	}
+	checkStats(t, p, worker.Stats{Retired: 2})
+}

@@ -1,0 +1,43 @@
+package worker
+
+import "github.com/erlpy/erlpy/internal/channel"
+
+// Stats are the figures of a pool. All but Idle, Bound and InFlight are sums since the pool was made.
+type Stats struct {
+	Idle       int // workers that wait for a thread
+	Bound      int // workers that have one
+	Retired    uint64
+	InFlight   int // calls begun and not ended, nested ones included
+	Calls      uint64
+	BytesIn    uint64
+	BytesOut   uint64
+	Reconnects uint64
+}
+
+// Stats returns the figures of this moment. Those of a call that is under way may be counted in part.
+func (p *Pool) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.past
+	for _, w := range *p.slots.Load() {
+		if w != nil {
+			s.addWorker(w)
+		}
+	}
+	s.Idle = len(p.idle)
+	s.Bound = p.alive - s.Idle
+	return s
+}
+
+func (s *Stats) addWorker(w *Worker) {
+	s.Calls += w.calls.Load()
+	s.InFlight += int(w.inFlight.Load())
+	if w.channel != nil {
+		s.addChannel(w.channel)
+	}
+}
+
+func (s *Stats) addChannel(c *channel.Channel) {
+	s.BytesIn += c.BytesIn()
+	s.BytesOut += c.BytesOut()
+}

@@ -1,0 +1,56 @@
+"""Calls functions that live in Erlang/OTP or in Go, from any Python thread.
+
+    import erlang
+
+    erlang.call('double_it', 21)     # by name
+    erlang.double_it(21)             # the same
+
+A call blocks its own thread alone: the GIL is released until the answer is there. Each thread has a connection and an
+Erlang process of its own, made on its first call and passed on to another thread when it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import _erlang
+from _erlang import call, self, stats
+
+from ._errors import CallError, Disconnected, Error, NotRegistered, ProcessError, Timeout
+from ._types import Atom, Pid, Ref, Term, atom
+
+__all__ = [
+    "Atom",
+    "CallError",
+    "Disconnected",
+    "Error",
+    "NotRegistered",
+    "Pid",
+    "ProcessError",
+    "Ref",
+    "Term",
+    "Timeout",
+    "atom",
+    "call",
+    "self",
+    "stats",
+]
+
+# The callables of names that were asked for. A name is looked up in the registry each time all the same, so that
+# hasattr tells what is registered now.
+_bound: dict[str, Callable[..., Any]] = {}
+
+
+def __getattr__(name: str) -> Callable[..., Any]:
+    # The import machinery asks for names such as __wrapped__ and _erlang; those are never worth a look-up on the node.
+    if name.startswith("_") or not _erlang.registered(name):
+        raise AttributeError(f"module 'erlang' has no attribute {name!r}, and no function of that name is registered")
+    function = _bound.get(name)
+    if function is None:
+        function = _bound.setdefault(name, _erlang.bound(name))
+    return function
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,31 @@
+"""Runs the command erlpy, for what a test cannot do to the program that it runs in."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ERLPY = os.environ.get("ERLPY_BIN", str(ROOT / "build" / "erlpy"))
+
+
+def erlpy(*args: str) -> subprocess.Popen[str]:
+    """Starts `erlpy run` with this same Python. The caller waits for it."""
+    return subprocess.Popen(
+        [ERLPY, "run", "--python", sys.executable, *args],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finished(process: subprocess.Popen[str], seconds: float = 60) -> tuple[int, str, str]:
+    """Exit status, output, errors. A process that does not end is killed, and fails the test."""
+    try:
+        out, err = process.communicate(timeout=seconds)
+    finally:
+        process.kill()
+    return process.returncode, out, err

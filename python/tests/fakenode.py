@@ -1,0 +1,68 @@
+"""A node that follows PROTOCOL.md, in a few lines, for what a real one never does: being slow, refusing, vanishing."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from pathlib import Path
+from typing import Any
+
+import _erlang
+import erlang
+
+HELLO, CALL, OK, ERROR, BYE = 1, 2, 3, 4, 7
+HANDLER = _erlang.decode(b"\x83Xw\x01n\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00\x00\x00")
+
+
+class FakeNode:
+    """Listens on a socket of its own; `accept` gives one conversation."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = str(folder / "s")
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(self.path)
+        self.socket.listen(64)
+        self.socket.settimeout(20)
+
+    def accept(self) -> Conversation:
+        return Conversation(self.socket.accept()[0])
+
+    def __enter__(self) -> FakeNode:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+
+class Conversation:
+    """One connection, frame by frame."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        connection.settimeout(20)
+
+    def read(self) -> tuple[int, int, Any]:
+        length, kind, number = struct.unpack(">IBI", self._exactly(9))
+        payload = self._exactly(length - 5)
+        return kind, number, _erlang.decode(payload) if payload else None
+
+    def write(self, kind: int, number: int, term: Any) -> None:
+        payload = _erlang.encode(term)
+        self.connection.sendall(struct.pack(">IBI", 5 + len(payload), kind, number) + payload)
+
+    def welcome(self, max_frame: int = 64 << 20) -> None:
+        """Answers the hello that has been read."""
+        info = {erlang.Atom("max_frame"): max_frame}
+        self.write(HELLO, 0, (erlang.Atom("erlpy"), 1, HANDLER, info))
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def _exactly(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            part = self.connection.recv(size - len(data))
+            if not part:
+                raise EOFError
+            data += part
+        return data
