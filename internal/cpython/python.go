@@ -35,7 +35,7 @@ import (
 type Stepper interface {
 	// Step is told what happened on t and answers what to do next.
 	Step(t *Thread, e Event) Action
-	// Exit is called once at the end of a thread that has a worker. Python is already gone for that thread.
+	// Exit is called once at the end of a thread that has a handle. Python is already gone for that thread.
 	Exit(t *Thread)
 	// Closing is called once, before waiting threads are woken to fail.
 	Closing()

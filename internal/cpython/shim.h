@@ -36,14 +36,14 @@ typedef struct {
 /* One Python thread as Go sees it. Made on the thread's first call, gone with the thread. Only its own thread touches it, but
  * for wake_fd, which any thread may write to. */
 typedef struct {
-    uint64_t worker; /* Go's number for the worker bound to this thread; 0: none yet */
+    uint64_t handle; /* Go's number for what it keeps of this thread; 0: nothing yet */
     erlpy_buf frame;
     int64_t wait_ns; /* longest sleep; negative: no limit */
     int32_t fd;      /* what to sleep on; -1: nothing */
     int32_t wake_fd; /* an eventfd that ends the sleep; -1: none. Go makes it, C closes it */
     uint8_t want_write;
     uint8_t reply_ok;
-    uint8_t busy;    /* a call is under way: frame and worker are taken */
+    uint8_t busy;    /* a call is under way: the frame is taken */
 } erlpy_thread;
 
 /* Makes room for size bytes in all; keeps what is there. Returns 0, or -1 when there is no memory. Needs no GIL. */

@@ -236,7 +236,7 @@ PyObject *steps_serve(const char *role, const char *token, Py_ssize_t token_len)
     if (!may_enter()) return NULL;
     erlpy_thread *t = thread_self();
     if (t == NULL) return py.PyErr_NoMemory();
-    if (t->busy || t->worker != 0) return raise_error(py.PyExc_RuntimeError, "erlang: this thread has a worker already");
+    if (t->busy || t->handle != 0) return raise_error(py.PyExc_RuntimeError, "erlang: this thread has made calls already; serve from a fresh one");
     static const uint8_t pair[2] = {T_SMALL_TUPLE, 2};
     erlpy_buf b = take_frame(t);
     int ok = begin_frame(&b) == 0 && put_raw(&b, pair, 2) == 0 && put_atom(&b, role) == 0 &&

@@ -35,7 +35,7 @@ int thread_setup(void) {
 void thread_init(erlpy_thread *t) { *t = (erlpy_thread){.fd = -1, .wake_fd = -1}; }
 
 void thread_end(erlpy_thread *t) {
-    if (t->worker != 0) erlpy_go_exit(t);
+    if (t->handle != 0) erlpy_go_exit(t);
     if (t->wake_fd >= 0) close(t->wake_fd);
     free(t->frame.p);
     thread_init(t);

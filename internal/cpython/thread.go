@@ -42,11 +42,11 @@ var ErrNoMemory = errors.New("erlpy: no memory for a frame")
 // Thread is one Python thread as the shim knows it. Only code that runs on that thread may use it, within a step.
 type Thread C.erlpy_thread
 
-// Worker is the number that SetWorker stored; 0 before.
-func (t *Thread) Worker() uint64 { return uint64(t.worker) }
+// Handle is the number that SetHandle stored; 0 before.
+func (t *Thread) Handle() uint64 { return uint64(t.handle) }
 
-// SetWorker remembers a worker for the thread. As long as it is not 0, Exit will be called at the thread's end.
-func (t *Thread) SetWorker(id uint64) { t.worker = C.uint64_t(id) }
+// SetHandle keeps a number with the thread. As long as it is not 0, Stepper.Exit will be called at the thread's end.
+func (t *Thread) SetHandle(id uint64) { t.handle = C.uint64_t(id) }
 
 // Bytes is the thread's frame buffer, as long as its capacity. It is C memory: valid until the next Grow or the end of the step.
 func (t *Thread) Bytes() []byte {

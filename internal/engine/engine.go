@@ -52,12 +52,13 @@ type Options struct {
 
 // Engine implements cpython.Stepper. One per process.
 type Engine struct {
-	options Options
-	channel *channel.Options // nil: no node
-	funcs   *funcs.Registry
-	pool    *worker.Pool
-	jobs    jobs
-	closing atomic.Bool
+	options  Options
+	channel  *channel.Options // nil: no node
+	funcs    *funcs.Registry
+	pool     *worker.Pool
+	sessions sessions
+	jobs     jobs
+	closing  atomic.Bool
 }
 
 // New returns an engine that has not started Python yet: see Init.
@@ -123,24 +124,4 @@ func (e *Engine) Stats() worker.Stats { return e.pool.Stats() }
 func (e *Engine) Closing() {
 	e.closing.Store(true)
 	e.jobs.close()
-}
-
-// Exit implements cpython.Stepper: the thread is at its end.
-func (e *Engine) Exit(t *cpython.Thread) {
-	w := e.pool.ByID(t.Worker())
-	if w == nil {
-		return
-	}
-	s := sessionOf(w)
-	unfinished := len(s.stack) > 0
-	for len(s.stack) > 0 { // the interpreter ended the thread in the middle of a call
-		s.top().abandon()
-		s.pop()
-	}
-	w.Session = nil
-	if unfinished {
-		e.pool.Retire(w)
-	} else {
-		e.pool.Release(w)
-	}
 }

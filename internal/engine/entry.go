@@ -1,10 +1,6 @@
 package engine
 
-import (
-	"github.com/erlpy/erlpy/internal/channel"
-	"github.com/erlpy/erlpy/internal/cpython"
-	"github.com/erlpy/erlpy/internal/worker"
-)
+import "github.com/erlpy/erlpy/internal/channel"
 
 // kind says what an entry of a thread's stack is.
 type kind uint8
@@ -46,42 +42,4 @@ func (x *entry) abandon() {
 	if x.server != nil {
 		x.server.abandon()
 	}
-}
-
-// session is what a thread keeps with its worker. Only the thread itself touches it.
-type session struct {
-	w     *worker.Worker
-	stack []entry
-}
-
-func sessionOf(w *worker.Worker) *session {
-	if s, ok := w.Session.(*session); ok {
-		return s
-	}
-	s := &session{w: w, stack: make([]entry, 0, 2)}
-	w.Session = s
-	return s
-}
-
-func (s *session) push(x entry) { s.stack = append(s.stack, x) }
-
-func (s *session) top() *entry { return &s.stack[len(s.stack)-1] }
-
-func (s *session) pop() {
-	s.stack[len(s.stack)-1] = entry{}
-	s.stack = s.stack[:len(s.stack)-1]
-}
-
-// bind returns the thread's session, with a worker from the pool when it has none yet.
-func (e *Engine) bind(t *cpython.Thread) (*session, error) {
-	if w := e.pool.ByID(t.Worker()); w != nil {
-		return sessionOf(w), nil
-	}
-	w, err := e.pool.Acquire()
-	if err != nil {
-		return nil, err
-	}
-	w.Session = nil
-	t.SetWorker(w.ID)
-	return sessionOf(w), nil
 }

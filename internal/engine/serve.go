@@ -27,6 +27,9 @@ func (e *Engine) serve(t *cpython.Thread, s *session) cpython.Action {
 	case e.channel == nil:
 		return e.fail(t, errNoNode)
 	}
+	if s, err = e.bind(t); err != nil {
+		return e.fail(t, err)
+	}
 	// The token goes as a binary, whatever the role.
 	hello, err := helloPayload(etf.Tuple{role, token})
 	if err != nil {

@@ -29,10 +29,7 @@ func (e *Engine) Step(t *cpython.Thread, ev cpython.Event) cpython.Action {
 	if ev == cpython.Call {
 		return e.begin(t)
 	}
-	s, err := e.bind(t)
-	if err != nil {
-		return e.fail(t, err)
-	}
+	s := e.session(t)
 	switch ev {
 	case cpython.Serve:
 		return e.serve(t, s)
@@ -170,9 +167,9 @@ func (e *Engine) statsTerm(t *cpython.Thread) map[string]any {
 		"idle": st.Idle, "bound": st.Bound, "retired": st.Retired, "in_flight": st.InFlight, "calls": st.Calls,
 		"bytes_in": st.BytesIn, "bytes_out": st.BytesOut, "reconnects": st.Reconnects, "worker": nil, "handler": nil,
 	}
-	if w := e.pool.ByID(t.Worker()); w != nil {
-		m["worker"] = w.ID
-		if ch := w.Channel(); ch != nil && ch.Handler() != (etf.Pid{}) {
+	if s := e.sessions.get(t.Handle()); s != nil && s.w != nil {
+		m["worker"] = s.w.ID
+		if ch := s.w.Channel(); ch != nil && ch.Handler() != (etf.Pid{}) {
 			m["handler"] = ch.Handler()
 		}
 	}

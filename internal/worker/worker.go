@@ -19,9 +19,6 @@ type Worker struct {
 	// ID is never 0, and never that of another worker of the pool, living or gone.
 	ID uint64
 
-	// Session is whatever the bound thread keeps with its worker from one step to the next; the pool does not look at it.
-	Session any
-
 	pool  *Pool
 	state state // guarded by pool.mu
 

@@ -118,8 +118,14 @@ def wrap(kind: int, etf: bytes) -> Any:
     return _restore(_WRAPPED[kind], etf)
 
 
-# Numbers with a __float__ that would change their value without a word.
-_EXACT = {("decimal", "Decimal"), ("fractions", "Fraction"), ("numpy", "longdouble"), ("numpy", "float128")}
+# Numbers with a __float__ that would change their value without a word, or that only refuses.
+_EXACT = {
+    ("builtins", "complex"),
+    ("decimal", "Decimal"),
+    ("fractions", "Fraction"),
+    ("numpy", "longdouble"),
+    ("numpy", "float128"),
+}
 _PLAIN = (bool, int, float, str, bytes, list, tuple, dict, type(None))
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import erlang
 import pytest
-from together import in_threads
+from together import eventually, in_threads
 
 
 def test_64_threads_1000_calls_each() -> None:
@@ -83,21 +83,14 @@ def test_others_compute_and_call_while_one_waits() -> None:
 
 
 def test_sleeping_calls_run_side_by_side() -> None:
-    """Were they in a row, 40 calls of a quarter second would take ten seconds."""
-    in_flight = []
-    watch = threading.Event()
-
-    def work(i: int) -> None:
-        if i == 0:
-            watch.wait(10)
-            in_flight.append(erlang.stats()["in_flight"])
-            return
-        if i == 40:
-            watch.set()
-        assert erlang.call("sleep", 250) == 250
-
-    in_threads(41, work)
-    assert in_flight[0] > 1
+    """All of them are under way at the same time."""
+    threads = [threading.Thread(target=erlang.call, args=("sleep", 1000)) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: erlang.stats()["in_flight"] == 40, "40 calls in flight")
+    for thread in threads:
+        thread.join()
+    assert erlang.stats()["in_flight"] == 0
 
 
 def test_a_failing_thread_leaves_the_others_alone() -> None:

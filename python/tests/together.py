@@ -35,7 +35,7 @@ def in_threads(count: int, work: Callable[[int], T]) -> list[T]:
     return results
 
 
-def eventually(condition: Callable[[], bool], what: str, seconds: float = 10) -> None:
+def eventually(condition: Callable[[], Any], what: str, seconds: float = 10) -> None:
     """Waits until the condition holds. For what the operating system does a moment after `join` returns."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -51,4 +51,4 @@ def alive() -> int:
 
 def settled(bound: int) -> None:
     """Waits until the threads that ended have given their workers back."""
-    eventually(lambda: bool(erlang.stats()["bound"] <= bound), f"at most {bound} workers bound")
+    eventually(lambda: erlang.stats()["bound"] <= bound, f"at most {bound} workers bound")

@@ -1,0 +1,113 @@
+package engine
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/erlpy/erlpy/internal/cpython"
+	"github.com/erlpy/erlpy/internal/worker"
+)
+
+// session is what Go keeps of a Python thread, from its first call to its end. Only the thread itself touches it.
+type session struct {
+	w     *worker.Worker // nil until the thread calls something, or serves the node
+	stack []entry
+}
+
+func (s *session) push(x entry) { s.stack = append(s.stack, x) }
+
+func (s *session) top() *entry { return &s.stack[len(s.stack)-1] }
+
+func (s *session) pop() {
+	s.stack[len(s.stack)-1] = entry{}
+	s.stack = s.stack[:len(s.stack)-1]
+}
+
+// sessions gives each session a small number, which is what C keeps: no Go pointer ever does. Numbers are reused.
+type sessions struct {
+	mu    sync.Mutex
+	slots atomic.Pointer[[]*session] // by number - 1; replaced, never changed, so that get needs no lock
+	free  []int
+}
+
+func (r *sessions) get(handle uint64) *session {
+	slots := r.slots.Load()
+	if slots == nil || handle == 0 || handle > uint64(len(*slots)) {
+		return nil
+	}
+	return (*slots)[handle-1]
+}
+
+func (r *sessions) add(s *session) (handle uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var slots []*session
+	if old := r.slots.Load(); old != nil {
+		slots = slices.Clone(*old)
+	}
+	n := len(r.free)
+	if n == 0 {
+		r.free = append(r.free, len(slots))
+		slots = append(slots, nil)
+		n = 1
+	}
+	i := r.free[n-1]
+	r.free = r.free[:n-1]
+	slots[i] = s
+	r.slots.Store(&slots)
+	return uint64(i + 1)
+}
+
+func (r *sessions) remove(handle uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	slots := slices.Clone(*r.slots.Load())
+	slots[handle-1] = nil
+	r.free = append(r.free, int(handle-1))
+	r.slots.Store(&slots)
+}
+
+// session returns the thread's session, made on its first step.
+func (e *Engine) session(t *cpython.Thread) *session {
+	if s := e.sessions.get(t.Handle()); s != nil {
+		return s
+	}
+	s := &session{stack: make([]entry, 0, 2)}
+	t.SetHandle(e.sessions.add(s))
+	return s
+}
+
+// bind returns the thread's session with a worker, which comes from the pool when the thread has none yet.
+func (e *Engine) bind(t *cpython.Thread) (*session, error) {
+	s := e.session(t)
+	if s.w == nil {
+		w, err := e.pool.Acquire()
+		if err != nil {
+			return nil, err
+		}
+		s.w = w
+	}
+	return s, nil
+}
+
+// Exit implements cpython.Stepper: the thread is at its end.
+func (e *Engine) Exit(t *cpython.Thread) {
+	s := e.sessions.get(t.Handle())
+	if s == nil {
+		return
+	}
+	e.sessions.remove(t.Handle())
+	unfinished := len(s.stack) > 0
+	for len(s.stack) > 0 { // the interpreter ended the thread in the middle of a call
+		s.top().abandon()
+		s.pop()
+	}
+	switch {
+	case s.w == nil:
+	case unfinished:
+		e.pool.Retire(s.w)
+	default:
+		e.pool.Release(s.w)
+	}
+}
