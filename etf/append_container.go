@@ -1,6 +1,9 @@
 package etf
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 func appendList(dst []byte, list []any, depth int) ([]byte, error) {
 	if depth >= MaxDepth {
@@ -51,10 +54,21 @@ func appendMap(dst []byte, m map[string]any, depth int) ([]byte, error) {
 			return dst, err
 		}
 		if dst, err = appendAny(dst, v, depth+1); err != nil {
-			return dst, At("["+strconv.Quote(k)+"]", err)
+			return dst, At(`["`+shorten(k)+`"]`, err)
 		}
 	}
 	return dst, nil
 }
 
 func index(i int) string { return "[" + strconv.Itoa(i) + "]" }
+
+// shorten makes a key fit for an error message of one line: escaped, and cut when it is long.
+func shorten(key string) string {
+	const limit = 40
+	cut := ""
+	if len(key) > limit {
+		key, cut = strings.ToValidUTF8(key[:limit], ""), "..."
+	}
+	quoted := strconv.Quote(key)
+	return quoted[1:len(quoted)-1] + cut
+}

@@ -151,7 +151,7 @@ func keyText(key reflect.Value) string {
 		return "[nil]"
 	}
 	if key.Kind() == reflect.String {
-		return fmt.Sprintf("[%q]", key.String())
+		return `["` + shorten(key.String()) + `"]`
 	}
 	return fmt.Sprintf("[%v]", key)
 }

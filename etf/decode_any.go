@@ -1,11 +1,9 @@
 package etf
 
-import (
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // presize bounds what is allocated on the word of a length alone: nested headers, each claiming all the rest of the input as its
-// elements, would else add up.
+// elements, would else add up. Maps, whose entries take more room, begin with a quarter.
 const presize = 1024
 
 // Any reads one term of any type. The package's table says what becomes what.

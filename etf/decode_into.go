@@ -4,6 +4,7 @@ import (
 	"math/big"
 	"reflect"
 	"strconv"
+	"strings"
 )
 
 // Into reads one term into v, which must be settable. It converts only where nothing is lost; what fits is in the package
@@ -77,12 +78,7 @@ func retype(err error, v reflect.Value) error {
 }
 
 // typeName is the type as a Go programmer writes it.
-func typeName(t reflect.Type) string {
-	if t.Kind() == reflect.Interface && t.NumMethod() == 0 {
-		return "any"
-	}
-	return t.String()
-}
+func typeName(t reflect.Type) string { return strings.ReplaceAll(t.String(), "interface {}", "any") }
 
 func (d *Decoder) intoInterface(v reflect.Value) error {
 	if v.NumMethod() > 0 {
@@ -101,21 +97,19 @@ func (d *Decoder) intoInterface(v reflect.Value) error {
 }
 
 func (d *Decoder) intoPointer(v reflect.Value) error {
-	if d.None() {
-		v.SetZero()
-		return nil
+	// A loop, since a type may point at itself (type P *P) and never end.
+	for range MaxDepth {
+		if v.Kind() != reflect.Pointer {
+			return d.Into(v)
+		}
+		if d.None() {
+			v.SetZero()
+			return nil
+		}
+		v.Set(reflect.New(v.Type().Elem()))
+		v = v.Elem()
 	}
-	// A recursive pointer type (type P *P) would otherwise never end.
-	if err := d.enter(); err != nil {
-		return err
-	}
-	defer d.leave()
-	target := reflect.New(v.Type().Elem())
-	if err := d.Into(target.Elem()); err != nil {
-		return err
-	}
-	v.Set(target)
-	return nil
+	return errDepth()
 }
 
 func (d *Decoder) intoInt(v reflect.Value) error {

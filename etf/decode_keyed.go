@@ -16,12 +16,10 @@ func (d *Decoder) intoMap(v reflect.Value) error {
 		return err
 	}
 	defer d.leave()
-	fresh := reflect.MakeMapWithSize(t, min(n, presize))
+	fresh := reflect.MakeMapWithSize(t, min(n, presize/4))
+	// The same two places serve every entry: SetMapIndex copies, and Into leaves nothing of what was there.
 	key, value := reflect.New(t.Key()).Elem(), reflect.New(t.Elem()).Elem()
 	for i := range n {
-		// The same two places serve every entry, since SetMapIndex copies; but nothing may be left from the last.
-		key.SetZero()
-		value.SetZero()
 		at := *d
 		if err := d.Into(key); err != nil {
 			return At(at.keyPlace(i), err)
@@ -118,9 +116,9 @@ func (d *Decoder) keyPlace(i int) string {
 	if err == nil {
 		switch key := key.(type) {
 		case string:
-			return "['" + key + "']"
+			return "['" + shorten(key) + "']"
 		case Atom:
-			return "['" + string(key) + "']"
+			return "['" + shorten(string(key)) + "']"
 		case int:
 			return index(key)
 		}

@@ -12,7 +12,7 @@ func (d *Decoder) anyMap() (any, error) {
 		return nil, err
 	}
 	defer d.leave()
-	byText := make(map[string]any, min(n, presize))
+	byText := make(map[string]any, min(n, presize/4))
 	for i := range n {
 		key, err := d.Any()
 		if err != nil {
@@ -34,7 +34,7 @@ func (d *Decoder) anyMap() (any, error) {
 
 // mixedMap reads the rest of a map that begins with the entries of byText: rest entries, the key of the first being read.
 func (d *Decoder) mixedMap(start int, byText map[string]any, key any, rest int) (any, error) {
-	m := make(map[any]any, len(byText)+min(rest, presize))
+	m := make(map[any]any, len(byText)+min(rest, presize/4))
 	for k, v := range byText {
 		m[k] = v
 	}

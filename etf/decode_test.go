@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/big"
 	"reflect"
+	"runtime"
 	"testing"
 
 	"github.com/erlpy/erlpy/etf"
@@ -53,7 +54,9 @@ func TestUnmarshalInto(t *testing.T) {
 		{etf.Tuple{1, 2}, []int{1, 2}},
 		{etf.Tuple{1, 2}, etf.Tuple{1, 2}},
 		{[]any{[]any{1}, []any{}}, [][]int{{1}, {}}},
+		{make([]any, 5000), make([]*int, 5000)},
 		{map[string]any{"a": 1}, map[string]int{"a": 1}},
+		{map[string]any{"a": map[string]any{"X": 1}, "b": map[string]any{"y": 2}}, map[string]point{"a": {X: 1}, "b": {Y: 2}}},
 		{map[any]any{1: "x"}, map[int8]string{1: "x"}},
 		{map[any]any{etf.Atom("a"): nil}, map[any]any{etf.Atom("a"): nil}},
 		{nil, (*int)(nil)},
@@ -102,7 +105,7 @@ func TestUnmarshalTypeError(t *testing.T) {
 		{nil, new(string), "NoneType cannot be passed as string"},
 		{true, new(string), "bool cannot be passed as string"},
 		{[]byte{255}, new(string), "bytes cannot be passed as string"},
-		{etf.Tuple{etf.Atom("bytes"), "a"}, new([]any), "bytes cannot be passed as []interface {}"},
+		{etf.Tuple{etf.Atom("bytes"), "a"}, new([]any), "bytes cannot be passed as []any"},
 		{1, new(string), "int cannot be passed as string"},
 		{1, new(bool), "int cannot be passed as bool"},
 		{"a", new(etf.Atom), "str cannot be passed as etf.Atom"},
@@ -127,7 +130,7 @@ func TestUnmarshalTypeError(t *testing.T) {
 		{map[string]any{"a": []any{nil}}, new(map[string][]int), "['a'][0]: NoneType cannot be passed as int"},
 		{map[string]any{"Next": map[string]any{"y": "?"}}, new(point), "['Next']['y']: str cannot be passed as float64"},
 		{map[any]any{1: "a", 1.0: "b"}, new(map[float64]string), "dict with keys that are equal in Go cannot be passed as map[float64]string"},
-		{map[any]any{[1]int{1}: 1}, new(map[any]any), "dict with a key that Go cannot compare cannot be passed as map[interface {}]interface {}"},
+		{map[any]any{[1]int{1}: 1}, new(map[any]any), "dict with a key that Go cannot compare cannot be passed as map[any]any"},
 	}
 	for _, tt := range tests {
 		err := etf.Unmarshal(marshal(t, tt.in), tt.dst)
@@ -140,6 +143,93 @@ func TestUnmarshalTypeError(t *testing.T) {
 		var te *etf.TypeError
 		if !errors.As(err, &te) || err.Error() != tt.want {
 			t.Errorf("%#v into %T: got error %v, want %s", tt.in, tt.dst, err, tt.want)
+		}
+	}
+}
+
+// TestCopies: what was decoded must outlive the input.
+func TestCopies(t *testing.T) {
+	in := []any{"text", []byte{0xff}, etf.Tuple{etf.Atom("bytes"), "b"}, etf.Atom("atom"), bigInt("123456789012345678901234567890")}
+	b := marshal(t, in)
+	var got any
+	var typed struct{ A, B []byte }
+	c := marshal(t, map[string]any{"A": "a", "B": etf.Tuple{etf.Atom("bytes"), "b"}})
+	if err := errors.Join(etf.Unmarshal(b, &got), etf.Unmarshal(c, &typed)); err != nil {
+		t.Fatal(err)
+	}
+	clear(b)
+	clear(c)
+	in[2] = []byte("b")
+	equal(t, "any", got, in)
+	equal(t, "typed", typed, struct{ A, B []byte }{[]byte("a"), []byte("b")})
+}
+
+// TestPointers: pointers do not count as nesting, but a pointer type without end must not be followed for ever.
+func TestPointers(t *testing.T) {
+	type endless *endless
+	type node struct{ Next *node }
+	var first node
+	for range etf.MaxDepth - 1 {
+		first = node{&node{first.Next}}
+	}
+	var got node
+	if err := etf.Unmarshal(marshal(t, first), &got); err != nil {
+		t.Error(err)
+	}
+	equal(t, "chain", got, first)
+	var p endless
+	var le *etf.LimitError
+	if err := etf.Unmarshal(marshal(t, 1), &p); !errors.As(err, &le) {
+		t.Errorf("endless: got %v", err)
+	}
+	if err := etf.Unmarshal(marshal(t, nil), &p); err != nil || p != nil {
+		t.Errorf("endless nil: got %v", err)
+	}
+}
+
+// TestEqualKeys: a map with a key twice is no map to Go, but must not lose an entry.
+func TestEqualKeys(t *testing.T) {
+	const b = "\x83t\x00\x00\x00\x02m\x00\x00\x00\x01aa\x01m\x00\x00\x00\x01aa\x02"
+	for _, in := range []string{b, "\x83h\x01" + b[1:], "\x83t\x00\x00\x00\x02F\x80\x00\x00\x00\x00\x00\x00\x00a\x01F\x00\x00\x00\x00\x00\x00\x00\x00a\x02"} {
+		var got any
+		if err := etf.Unmarshal([]byte(in), &got); err != nil {
+			t.Fatal(err)
+		}
+		if tuple, ok := got.(etf.Tuple); ok {
+			got = tuple[0]
+		}
+		if _, ok := got.(etf.Term); !ok {
+			t.Errorf("%x: got %#v", in, got)
+		}
+	}
+	var m map[string]int
+	if err := etf.Unmarshal([]byte(b), &m); err == nil {
+		t.Errorf("into a map[string]int: got %v", m)
+	}
+	var unhashable map[[1]any]int
+	if err := etf.Unmarshal([]byte("\x83t\x00\x00\x00\x01l\x00\x00\x00\x01jja\x01"), &unhashable); err == nil {
+		t.Errorf("into a map[[1]any]int: got %v", unhashable)
+	}
+}
+
+// TestHostileAllocation nests headers, each of which claims all the rest of the input as its elements.
+func TestHostileAllocation(t *testing.T) {
+	for _, tag := range []string{"l", "i", "t"} {
+		in := []byte("\x83")
+		for range etf.MaxDepth - 1 {
+			in = append(in, tag+"\x00\x0f\x00\x00"...)
+		}
+		in = append(in, make([]byte, 2<<20)...)
+		for _, dst := range []any{new(any), new([]any), new(map[any]any)} {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			if err := etf.Unmarshal(in, dst); err == nil {
+				t.Errorf("%s into %T: no error", tag, dst)
+			}
+			runtime.ReadMemStats(&after)
+			if n := after.TotalAlloc - before.TotalAlloc; n > 128<<20 {
+				t.Errorf("%s into %T: %d MB for an input of 2", tag, dst, n>>20)
+			}
 		}
 	}
 }
@@ -217,6 +307,7 @@ func TestMalformed(t *testing.T) {
 		"text float huge":              "\x83c1.0e+999" + string(make([]byte, 23)),
 		"atom not utf8":                "\x83w\x01\xff",
 		"atom of 256 bytes in latin1":  "\x83d\x01\x00" + string(make([]byte, 256)),
+		"local inside a tuple":         "\x83h\x01y\x00",
 		"local inside a list":          "\x83l\x00\x00\x00\x01y\x00j",
 		"reference without words":      "\x83Z\x00\x00w\x01n\x00\x00\x00\x00",
 		"export of a bignum":           "\x83qw\x01mw\x01fb\x00\x00\x00\x01",
@@ -250,8 +341,6 @@ func TestOldTags(t *testing.T) {
 		"NEW_PORT_EXT":       {"\x83Y" + node + "\x00\x00\x00\x07\x00\x00\x00\x01", "#Term<port of 15 bytes>"},
 		"LOCAL_EXT":          {"\x83y\x01\x02", "#Term<term of 3 bytes>"},
 		"LARGE_TUPLE of one": {"\x83i\x00\x00\x00\x01a\x01", "[1]"},
-		"bignum with zeros":  {"\x83n\x0a\x01\x05\x00\x00\x00\x00\x00\x00\x00\x00\x00", "-5"},
-		"minus zero":         {"\x83n\x00\x01", "0"},
 	}
 	for name, tt := range tests {
 		var got any
@@ -259,6 +348,33 @@ func TestOldTags(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		} else if text := sprint(got); text != tt.want {
 			t.Errorf("%s: got %s, want %s", name, text, tt.want)
+		}
+	}
+}
+
+// TestUntidyIntegers: a bignum may have zeros on top, or be none.
+func TestUntidyIntegers(t *testing.T) {
+	for in, want := range map[string]int{
+		"\x83n\x0a\x01\x05\x00\x00\x00\x00\x00\x00\x00\x00\x00": -5, "\x83n\x00\x01": 0, "\x83o\x00\x00\x00\x01\x00\x07": 7,
+	} {
+		var got any
+		if err := etf.Unmarshal([]byte(in), &got); err != nil {
+			t.Errorf("%x: %v", in, err)
+		}
+		equal(t, in, got, want)
+	}
+}
+
+// TestLengths: who reads a header by itself may trust that the input could hold so much.
+func TestLengths(t *testing.T) {
+	for name, read := range map[string]func(d *etf.Decoder) (int, error){
+		"l\xff\xff\xff\xffj": (*etf.Decoder).ListLen, "k\xff\xffj": (*etf.Decoder).ListLen, "h\xffj": (*etf.Decoder).TupleLen,
+		"i\xff\xff\xff\xffj": (*etf.Decoder).TupleLen, "t\x00\x00\x00\x02jjj": (*etf.Decoder).MapLen,
+	} {
+		d := etf.NewDecoder([]byte(name))
+		n, err := read(&d)
+		if se := (*etf.SyntaxError)(nil); !errors.As(err, &se) {
+			t.Errorf("%q: got %d, %v", name, n, err)
 		}
 	}
 }

@@ -5,6 +5,7 @@ Run once, after the interpreter is up and the built-in module `_erlang` stands i
 
 from __future__ import annotations
 
+import atexit
 import importlib.abc
 import importlib.machinery
 import sys
@@ -59,6 +60,9 @@ def boot(sources: dict[str, str]) -> None:
 
     import _erlang
     from erlang import _errors, _serve, _types
+
+    # Registered before anybody else's, and so run after them: an atexit callback of the script's may still call.
+    atexit.register(_serve.end)
 
     _erlang.install(
         (_types.Atom, _types.Pid, _types.Ref, _types.Term),

@@ -22,22 +22,20 @@ const installErlang = "apt install erlang-base  (Debian/Ubuntu; `brew install er
 
 func checkErlang(ctx context.Context) []check {
 	release := check{name: "Erlang/OTP"}
-	erl, err := exec.LookPath("erl")
+	erl, err := beam.FindErl("")
 	if err != nil {
-		release.found, release.fix = "no erl on the PATH", installErlang
-	} else {
-		release.found, release.fix = otpRelease(ctx, erl)
+		return []check{{"Erlang/OTP", "no erl on the PATH", installErlang}}
 	}
-	dir, err := beam.FindApp()
+	release.found, release.fix = otpRelease(ctx, erl)
+	dir, err := beam.FindApp(ctx, erl)
 	if err != nil {
 		return []check{release, {"application", err.Error(), "make build"}}
 	}
-	application := check{name: "application", found: dir}
 	host := check{name: "host binary", found: filepath.Join(dir, "priv", "erlpy")}
 	if info, err := os.Stat(host.found); err != nil || info.Mode()&0o111 == 0 {
 		host.found, host.fix = "not at "+host.found, "make build"
 	}
-	return []check{release, application, host}
+	return []check{release, {"application", dir, ""}, host}
 }
 
 func otpRelease(ctx context.Context, erl string) (found, fix string) {

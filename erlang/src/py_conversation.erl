@@ -6,8 +6,8 @@
 
 -export([new/2, channel/1, next/1, cancel/1, calls/1]).
 -export([serve/2, request/2]).
--export([inside/0, nested/2]).
--export_type([conversation/0, outcome/0]).
+-export([inside/0, nested/2, set_space/2]).
+-export_type([conversation/0, outcome/0, space/0]).
 
 -record(conversation, {
     channel :: py_channel:channel(),
@@ -15,6 +15,7 @@
     policy :: py_term:policy(),
     next_id = 1 :: py_frame:id(),
     calls = 0 :: non_neg_integer(),
+    space = none :: space(),
     %% Why nothing can be said any more, once that is so.
     broken = none :: none | {broken, term()}
 }).
@@ -23,6 +24,9 @@
 
 %% What became of a call of Python: the payload of its ok or error frame, or neither.
 -type outcome() :: {ok, binary()} | {error, binary()} | timeout | {down, term()}.
+
+%% Whose namespace Python code runs in: that of a process of the node, or the Python program's own `__main__'.
+-type space() :: none | pid().
 
 -define(KEY, '$py_conversation').
 
@@ -120,10 +124,18 @@ request(Payload, #conversation{channel = Channel, next_id = Id} = Conversation) 
         {error, Reason} -> {error, Reason}
     end.
 
-%% @doc Whether this process runs a registered function for a Python thread.
--spec inside() -> boolean().
+%% @doc The namespace in which the Python code runs that called the function this process runs; `false' when it runs none.
+-spec inside() -> {true, space()} | false.
 inside() ->
-    get(?KEY) =/= undefined.
+    case get(?KEY) of
+        #conversation{space = Space} -> {true, Space};
+        undefined -> false
+    end.
+
+%% @doc Says for whom Python works from now on.
+-spec set_space(space(), conversation()) -> conversation().
+set_space(Space, Conversation) ->
+    Conversation#conversation{space = Space}.
 
 %% @doc Calls the Python thread that waits for the function running here, and serves its calls meanwhile.
 %% Only messages of the socket are received, so what the function itself waits for stays in its mailbox.

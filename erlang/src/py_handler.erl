@@ -7,7 +7,8 @@
 %% It does not trap exits: a shutdown ends it at once, in the middle of a function too, and its socket closes with it.
 -module(py_handler).
 
--export([start_link/0, give/2, request/3]).
+-export([start_link/0, give/2, request/4, bye/1]).
+-export_type([destination/0]).
 -export([init/1]).
 -export([system_continue/3, system_terminate/4, system_get_state/1, system_replace_state/2, system_code_change/4,
          format_status/2]).
@@ -20,9 +21,13 @@
     role :: py_handshake:role(),
     conversation :: py_conversation:conversation(),
     %% The call of Python in progress, for whom and under which id, and those that wait for their turn.
-    current = none :: none | {gen_server:from(), py_frame:id()},
-    waiting = queue:new() :: queue:queue({gen_server:from(), binary()})
+    current = none :: none | {destination(), py_frame:id()},
+    waiting = queue:new() :: queue:queue(request())
 }).
+
+%% Where an outcome goes: to the caller of a server's, which then hears `{py_done, Handler}' itself, or as `{Tag, Outcome}' to a process.
+-type destination() :: {caller, gen_server:from(), Server :: pid()} | {message, pid(), Tag :: term()}.
+-type request() :: {destination(), py_conversation:space(), Payload :: binary()}.
 
 %% In the handshake, and for the connection to be handed over.
 -define(PATIENCE, 5000).
@@ -42,11 +47,17 @@ give(Handler, Socket) ->
             {error, Reason}
     end.
 
-%% @doc Has a context or a host do a call. The answer comes as `gen_server:reply(From, Outcome)'; a handler that ends does not
-%% answer, so whoever asks monitors it. Requests are done one after the other.
--spec request(pid(), gen_server:from(), binary()) -> ok.
-request(Handler, From, Payload) ->
-    Handler ! {?MODULE, request, From, Payload},
+%% @doc Has a context or a host do a call. A handler that ends does not answer, so whoever asks monitors it. Requests are done one
+%% after the other.
+-spec request(pid(), destination(), py_conversation:space(), binary()) -> ok.
+request(Handler, Destination, Space, Payload) ->
+    Handler ! {?MODULE, request, {Destination, Space, Payload}},
+    ok.
+
+%% @doc Has the handler take its leave: on a host's control channel, this asks the host to stop.
+-spec bye(pid()) -> ok.
+bye(Handler) ->
+    Handler ! {?MODULE, bye},
     ok.
 
 %% Start
@@ -126,8 +137,11 @@ wait(Handle, #state{parent = Parent} = State) ->
             loop(State);
         {'$socket', _, abort, {Handle, Reason}} ->
             stop(Reason, State);
-        {?MODULE, request, From, Payload} ->
-            requested(From, Payload, Handle, State);
+        {?MODULE, request, Request} ->
+            requested(Request, Handle, State);
+        {?MODULE, bye} ->
+            _ = py_channel:send(py_conversation:channel(State#state.conversation), bye, 0, <<>>),
+            finish(normal, State);
         {system, From, Request} ->
             sys:handle_system_msg(Request, From, Parent, ?MODULE, State#state.debug, {Handle, State});
         {'EXIT', Parent, Reason} ->
@@ -144,8 +158,8 @@ frame({Kind, _, _} = Frame, #state{conversation = Conversation} = State) when Ki
         {ok, Conversation1} -> loop(State#state{conversation = Conversation1});
         {error, Reason} -> stop(Reason, State)
     end;
-frame({Kind, Id, Payload}, #state{current = {From, Id}} = State) when Kind =:= ok; Kind =:= error ->
-    gen_server:reply(From, {Kind, Payload}),
+frame({Kind, Id, Payload}, #state{current = {Destination, Id}} = State) when Kind =:= ok; Kind =:= error ->
+    deliver({Kind, Payload}, Destination),
     proceed(State#state{current = none});
 frame({bye, _, _}, State) ->
     stop(closed, State);
@@ -155,32 +169,40 @@ frame({cancel, _, _}, State) ->
 frame({Kind, Id, _}, State) ->
     stop({unexpected_frame, Kind, Id}, State).
 
--spec requested(gen_server:from(), binary(), reference(), #state{}) -> no_return().
-requested(From, _Payload, Handle, #state{role = thread} = State) ->
-    %% Its thread is not waiting for us.
-    gen_server:reply(From, {down, not_a_context}),
+-spec requested(request(), reference(), #state{}) -> no_return().
+requested({Destination, _, _}, Handle, #state{role = thread} = State) ->
+    %% Its thread does not wait for us.
+    deliver({down, not_a_context}, Destination),
     wait(Handle, State);
-requested(From, Payload, Handle, #state{current = none, conversation = Conversation} = State) ->
-    _ = Handle,
-    perform(From, Payload, State#state{conversation = py_conversation:cancel(Conversation)});
-requested(From, Payload, Handle, #state{waiting = Waiting} = State) ->
-    wait(Handle, State#state{waiting = queue:in({From, Payload}, Waiting)}).
+requested(Request, _Handle, #state{current = none, conversation = Conversation} = State) ->
+    perform(Request, State#state{conversation = py_conversation:cancel(Conversation)});
+requested(Request, Handle, #state{waiting = Waiting} = State) ->
+    wait(Handle, State#state{waiting = queue:in(Request, Waiting)}).
 
 -spec proceed(#state{}) -> no_return().
 proceed(#state{waiting = Waiting} = State) ->
     case queue:out(Waiting) of
-        {{value, {From, Payload}}, Rest} -> perform(From, Payload, State#state{waiting = Rest});
+        {{value, Request}, Rest} -> perform(Request, State#state{waiting = Rest});
         {empty, _} -> loop(State)
     end.
 
--spec perform(gen_server:from(), binary(), #state{}) -> no_return().
-perform(From, Payload, #state{conversation = Conversation} = State) ->
-    case py_conversation:request(Payload, Conversation) of
+-spec perform(request(), #state{}) -> no_return().
+perform({Destination, Space, Payload}, #state{conversation = Conversation} = State) ->
+    case py_conversation:request(Payload, py_conversation:set_space(Space, Conversation)) of
         {ok, Id, Conversation1} ->
-            loop(debug({out, {call, Id, Payload}}, State#state{current = {From, Id}, conversation = Conversation1}));
+            loop(debug({out, {call, Id, Payload}}, State#state{current = {Destination, Id}, conversation = Conversation1}));
         {error, Reason} ->
             stop(Reason, State)
     end.
+
+-spec deliver(py_conversation:outcome(), destination()) -> ok.
+deliver(Outcome, {caller, From, Server}) ->
+    gen_server:reply(From, Outcome),
+    Server ! {py_done, self()},
+    ok;
+deliver(Outcome, {message, Pid, Tag}) ->
+    Pid ! {Tag, Outcome},
+    ok.
 
 %% End of file between frames is how a thread takes its leave; anything else is worth a line in the log.
 -spec stop(term(), #state{}) -> no_return().

@@ -4,16 +4,20 @@
 %% crash below loses a registration.
 -module(py_registry).
 
--export([new/0, add/2, remove/1, lookup/1, names/0, count/0, name/1]).
+-export([new/0, add/2, remove/1, lookup/1, names/0, count/0, name/1, count_name/0]).
 -export_type([name/0, target/0]).
 
 -type name() :: atom() | binary() | string().
 -type target() :: fun(([term()]) -> term()) | {module(), Function :: atom()}.
 
+%% Not a binary, so never taken for a function's name.
+-define(NAMES, exception_names).
+
 %% @doc Makes the table; the caller owns it.
 -spec new() -> ok.
 new() ->
     ?MODULE = ets:new(?MODULE, [named_table, public, set, {read_concurrency, true}]),
+    true = ets:insert(?MODULE, {?NAMES, 0}),
     ok.
 
 %% @doc Registers, in place of an earlier one of that name.
@@ -38,11 +42,16 @@ lookup(Name) ->
 %% @doc All names, sorted.
 -spec names() -> [binary()].
 names() ->
-    lists:sort([Name || {Name, _} <- ets:tab2list(?MODULE)]).
+    lists:sort([Name || {Name, _} <- ets:tab2list(?MODULE), is_binary(Name)]).
 
 -spec count() -> non_neg_integer().
 count() ->
-    ets:info(?MODULE, size).
+    ets:info(?MODULE, size) - 1.
+
+%% @doc Counts the exception names that became atoms of the node, see {@link py_result}.
+-spec count_name() -> pos_integer().
+count_name() ->
+    ets:update_counter(?MODULE, ?NAMES, 1).
 
 %% @doc A name as Python spells it.
 -spec name(name()) -> binary().

@@ -34,6 +34,7 @@ run() ->
 -spec fail(port(), unicode:chardata()) -> no_return().
 fail(Port, Text) ->
     say(Port, ["error ", string:replace(string:trim(Text), "\n", "\\n", all)]),
+    _ = application:stop(erlang_python),
     halt(1).
 
 -spec prepare(string(), [file:filename()]) -> {ok, [binary()]} | {error, unicode:chardata()}.

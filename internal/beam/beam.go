@@ -20,10 +20,9 @@ import (
 	"time"
 )
 
-const (
-	startLimit = 60 * time.Second
-	stopLimit  = 5 * time.Second
-)
+const startLimit = time.Minute
+
+var stopLimit = 5 * time.Second // a test has less time
 
 // Options say what the node is to be.
 type Options struct {
@@ -88,7 +87,7 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	}
 	go n.wait()
 	if err := n.ready(ctx); err != nil {
-		n.Stop()
+		n.abandon(err)
 		return nil, err
 	}
 	return n, nil

@@ -1,6 +1,7 @@
 package beam
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -61,7 +62,7 @@ func (n *Node) halt() error {
 	select {
 	case <-n.ended:
 	case <-time.After(stopLimit):
-		_ = syscall.Kill(-n.PID(), syscall.SIGKILL)
+		n.kill()
 		<-n.ended
 		return fmt.Errorf("the node did not halt within %v and was killed", stopLimit)
 	}
@@ -69,6 +70,25 @@ func (n *Node) halt() error {
 		return fmt.Errorf("the node ended badly: %w", n.status)
 	}
 	return nil
+}
+
+// abandon ends a node that did not become ready. One that said why halts by itself; any other may be in a state in
+// which it does not hear us.
+func (n *Node) abandon(err error) {
+	var said *StartError
+	if !errors.As(err, &said) {
+		n.kill()
+	}
+	_ = n.Stop()
+}
+
+// kill ends the node's process group. As long as wait has not reaped the node, its number is not another's.
+func (n *Node) kill() {
+	select {
+	case <-n.ended:
+	default:
+		_ = syscall.Kill(-n.PID(), syscall.SIGKILL)
+	}
 }
 
 // wait reaps the process.

@@ -169,6 +169,7 @@ int erlpy_finalize(void) {
     erlpy_close();
     gil_take(ts);
     int status = py.Py_FinalizeEx();
-    atomic_store(&erlpy_state, STATE_DEAD);
+    atomic_store(&erlpy_state, STATE_SEALED);
+    thread_leave();
     return status;
 }

@@ -117,7 +117,14 @@ static PyObject *erlang_close(PyObject *self, PyObject *none) {
     if (erlpy_forked) return own_none();
     PyThreadState *ts = gil_release();
     erlpy_close();
+    thread_settle();
     gil_take(ts);
+    return own_none();
+}
+
+static PyObject *erlang_seal(PyObject *self, PyObject *none) {
+    (void)self, (void)none;
+    atomic_store(&erlpy_state, STATE_SEALED);
     return own_none();
 }
 
@@ -167,7 +174,8 @@ static PyMethodDef methods[] = {
     {"self", (void *)erlang_self, METH_NOARGS, "self($module, /)\n--\n\nThe Pid of this thread's handler; None when there is no node."},
     {"serve", (void *)erlang_serve, METH_FASTCALL, "serve($module, role, token, /)\n--\n\nServe calls on this thread until its channel ends."},
     {"install", (void *)erlang_install, METH_FASTCALL, "install($module, opaque, wrap, convert, failure, dispatch, describe, /)\n--\n\n"},
-    {"close", (void *)erlang_close, METH_NOARGS, "close($module, /)\n--\n\nFail every call from now on, the waiting ones included."},
+    {"close", (void *)erlang_close, METH_NOARGS, "close($module, /)\n--\n\nFail every call from now on, the waiting ones included, and wait for those to return."},
+    {"seal", (void *)erlang_seal, METH_NOARGS, "seal($module, /)\n--\n\nLet no thread that is still in a call come back: the interpreter is about to end."},
     {"encode", (void *)erlang_encode, METH_O, "encode($module, value, /)\n--\n\nThe external term format of value, as bytes."},
     {"decode", (void *)erlang_decode, METH_O, "decode($module, etf, /)\n--\n\nThe value of a term in external format."},
     {"limits", (void *)erlang_limits, METH_FASTCALL, "limits($module, max_frame, max_depth, /)\n--\n\nSet the limits of a frame, in bytes, and of nesting."},

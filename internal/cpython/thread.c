@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 atomic_int erlpy_state = STATE_RUN;
@@ -21,6 +22,13 @@ static void on_thread_exit(void *p) {
     self = NULL;
     if (!erlpy_forked) thread_end(t);
     free(t);
+}
+
+void thread_leave(void) {
+    if (self == NULL) return;
+    erlpy_thread *t = self;
+    pthread_setspecific(key, NULL);
+    on_thread_exit(t);
 }
 
 static void on_fork_child(void) { erlpy_forked = 1; }
@@ -53,12 +61,37 @@ erlpy_thread *thread_self(void) {
     return self = t;
 }
 
-PyThreadState *gil_release(void) { return py.PyEval_SaveThread(); }
+/* Threads between gil_release and gil_take. */
+static atomic_int outside;
+static pthread_mutex_t settle_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t settle_change = PTHREAD_COND_INITIALIZER;
+
+static int state(void) { return atomic_load_explicit(&erlpy_state, memory_order_acquire); }
+
+PyThreadState *gil_release(void) {
+    atomic_fetch_add_explicit(&outside, 1, memory_order_relaxed);
+    return py.PyEval_SaveThread();
+}
 
 void gil_take(PyThreadState *ts) {
-    /* After the interpreter's end there is nothing to come back to: the process is about to end, and this thread waits for that. */
-    while (atomic_load_explicit(&erlpy_state, memory_order_acquire) == STATE_DEAD) pause();
+    /* There is nothing to come back to: the process is about to end, and this thread waits for that. */
+    while (!erlpy_is_main && state() == STATE_SEALED) pause();
     py.PyEval_RestoreThread(ts);
+    atomic_fetch_sub_explicit(&outside, 1, memory_order_relaxed);
+    if (state() == STATE_RUN) return;
+    pthread_mutex_lock(&settle_lock);
+    pthread_cond_signal(&settle_change);
+    pthread_mutex_unlock(&settle_lock);
+}
+
+void thread_settle(void) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec++;
+    pthread_mutex_lock(&settle_lock);
+    while (atomic_load(&outside) > 1 && pthread_cond_timedwait(&settle_change, &settle_lock, &until) == 0) {
+    }
+    pthread_mutex_unlock(&settle_lock);
 }
 
 void erlpy_close(void) {

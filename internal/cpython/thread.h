@@ -7,8 +7,9 @@
 #include "pyapi.h"
 #include "shim.h"
 
-/* RUN: calls may be made. CLOSING: they fail, waits end. DEAD: the interpreter is gone, no thread may enter it again. */
-enum { STATE_RUN, STATE_CLOSING, STATE_DEAD };
+/* RUN: calls may be made. CLOSING: they fail, waits end. SEALED: the interpreter ends or is gone; a thread that comes back from Go is parked,
+ * because PyEval_RestoreThread would touch thread states that are being freed. */
+enum { STATE_RUN, STATE_CLOSING, STATE_SEALED };
 extern atomic_int erlpy_state;
 
 /* Becomes readable for good when the state leaves RUN: part of every wait. */
@@ -27,9 +28,17 @@ int thread_setup(void);
 /* This thread's state, made on its first call; NULL when there is no memory. Needs no GIL. */
 erlpy_thread *thread_self(void);
 
+/* Ends this thread's state before the thread itself ends. Python's main thread is one that Go made, and must: by the time that thread keys are
+ * destroyed, Go cannot be entered from it any more. */
+void thread_leave(void);
+
 /* An unused state, and its end: gives the worker back and frees the memory. Need no GIL. */
 void thread_init(erlpy_thread *t);
 void thread_end(erlpy_thread *t);
+
+/* Waits until no thread but the caller is outside Python in a call of ours, for at most a second: one may run a Go function that takes
+ * longer. No GIL. */
+void thread_settle(void);
 
 /* Leaves Python (the GIL is given up), and comes back. */
 PyThreadState *gil_release(void);

@@ -21,16 +21,15 @@ func locate(python string) (string, error) {
 		}
 		return path, nil
 	}
-	return locateNamed("python3")
+	return onPath("python3")
 }
 
+// locateNamed prefers a virtual environment to a program on the PATH, which always has one called env.
 func locateNamed(python string) (string, error) {
-	if !strings.ContainsRune(python, filepath.Separator) {
-		if path, err := exec.LookPath(python); err == nil {
-			return absolute(path), nil
-		}
-		if !isDir(python) {
-			return "", noPython(python, "is not on the PATH")
+	_, noConfig := os.Stat(filepath.Join(python, "pyvenv.cfg"))
+	if noConfig != nil && !strings.ContainsRune(python, filepath.Separator) {
+		if path, err := onPath(python); err == nil || !isDir(python) {
+			return path, err
 		}
 	}
 	if isDir(python) {
@@ -44,6 +43,14 @@ func locateNamed(python string) (string, error) {
 		return "", noPython(python, problem)
 	}
 	return absolute(python), nil
+}
+
+func onPath(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", noPython(name, "is not on the PATH")
+	}
+	return absolute(path), nil
 }
 
 // inEnvironment returns the Python of a virtual environment, or of an installation's prefix.

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 import threading
 import traceback
 from importlib.machinery import SourceFileLoader
 from typing import Any
-
-import _erlang
 
 from ._serve import without_own
 
@@ -33,8 +30,6 @@ def execute(path: str, argv: list[str]) -> None:
 
 def run_script(path: str, argv: list[str]) -> int:
     """Runs the script to its end, its non-daemon threads included, and returns the exit status that `python3` would."""
-    # Registered before the script can register anything, and so run after all of that.
-    atexit.register(_erlang.close)
     status = _status(path, argv)
     try:
         # Py_FinalizeEx would do this too, but only a program that still answers lets those threads finish their calls.

@@ -6,7 +6,9 @@ import builtins
 import importlib
 import sys
 import threading
+import time
 import traceback
+import weakref
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Optional
@@ -18,6 +20,9 @@ from ._types import Atom, Pid
 
 # A frame of ours, in a traceback: of no use to whoever reads it.
 OWN = "<erlpy>/"
+
+# The threads that serve calls.
+_contexts: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
 # What exec defined, by the process that ran it. Dropped when that process ends.
 _spaces: dict[Pid, dict[str, Any]] = {}
@@ -104,9 +109,21 @@ def _run(path: str, argv: list[str]) -> None:
             raise
 
 
+def end() -> None:
+    """The program's last act in Python: no call is made or waited for after it."""
+    _erlang.close()
+    # Contexts that still run somebody's code after this are cut off, as all daemon threads are.
+    deadline = time.monotonic() + 1.0
+    for thread in list(_contexts):
+        thread.join(max(0.0, deadline - time.monotonic()))
+    _erlang.seal()
+
+
 def _start_context(token: str, role: str = "context") -> None:
     # A daemon: a context never ends by itself, and must not keep the host alive.
-    threading.Thread(target=_context, args=(role, token), name="erlang-context", daemon=True).start()
+    thread = threading.Thread(target=_context, args=(role, token), name="erlang-context", daemon=True)
+    _contexts.add(thread)
+    thread.start()
 
 
 def _context(role: str, token: str) -> None:

@@ -39,7 +39,7 @@ def test_ten_threads() -> None:
 def test_error(capfd: pytest.CaptureFixture[str]) -> None:
     run("error")
     out, err = capfd.readouterr()
-    assert out.startswith("Erlang error: ") and out.endswith("maybe_fail: 42\n")
+    assert out.startswith("Erlang error: ") and "maybe_fail: 42" in out and out.count("\n") == 1
     assert err == ""
 
 

@@ -1,0 +1,74 @@
+# The one entry for building and testing. `make demo` and `make test` install what is missing themselves.
+
+STATICCHECK := v0.8.2
+# mypy, pytest and numpy: python/tests/requirements*.txt. Go: go.mod.
+
+GO       ?= go
+FUZZTIME ?= 30s
+SOAK     ?= 600
+
+APP     := build/lib/erlang_python
+SOURCES := $(wildcard erlang/src/*)
+
+.PHONY: build demo test bench lint fuzz race soak check clean install venvs priv
+
+## build: the command build/erlpy, and the OTP application in build/lib
+build: $(APP)/ebin/erlang_python.app $(APP)/priv/erlpy priv
+
+# Always asked: go knows best whether there is something to do.
+.PHONY: build/erlpy
+build/erlpy:
+	@mkdir -p build
+	$(GO) build -trimpath -o build/erlpy ./cmd/erlpy
+
+$(APP)/ebin/erlang_python.app: $(SOURCES) tools/application.sh
+	tools/application.sh $(APP)
+
+$(APP)/priv/erlpy: build/erlpy
+	@mkdir -p $(@D)
+	@cmp -s build/erlpy $@ || install -m 755 build/erlpy $@
+
+## priv: the host program where rebar3 expects it
+priv: build/erlpy
+	@mkdir -p priv
+	@cmp -s build/erlpy priv/erlpy || install -m 755 build/erlpy priv/erlpy
+
+## demo: threads that call Go functions, then Erlang functions
+demo:
+	tools/install.sh demo
+	$(MAKE) build
+	tools/demo.sh
+
+## test: all tests, against every Python found
+test:
+	tools/install.sh test
+	$(MAKE) build
+	tools/venvs.sh
+	$(GO) test -timeout 30m ./...
+	rebar3 ct
+
+race:
+	$(GO) test -race -timeout 30m ./...
+
+bench: build
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+lint:
+	tools/install.sh lint
+	$(MAKE) build
+	tools/venvs.sh lint
+	STATICCHECK=$(STATICCHECK) tools/lint.sh
+
+fuzz:
+	tools/fuzz.sh $(FUZZTIME)
+
+soak: build
+	tools/venvs.sh
+	tools/soak.sh $(SOAK)
+
+## check: what must hold before a commit is handed in; the tree must be clean
+check: test lint
+	@test -z "$$(git status --porcelain)" || { git status --short; echo "the tree is not clean"; exit 1; }
+
+clean:
+	rm -rf build priv _build logs

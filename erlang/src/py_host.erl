@@ -1,0 +1,191 @@
+%% @doc One host: an operating-system process that runs Python, started, watched, and started again when it ends.
+%%
+%% Whatever is wrong with Python or its host, this process lives on, and tries again after a pause. The host has the other
+%% end of a port on descriptors 3 and 4: end of file on 3 tells it that the node is gone, and on 4 it says why it cannot start.
+-module(py_host).
+-behaviour(gen_server).
+
+-export([start_link/2]).
+-export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
+-export([arguments/3]).
+
+-include_lib("kernel/include/logger.hrl").
+
+-record(state, {
+    path :: string(),
+    settings :: py_settings:settings(),
+    port = none :: none | port(),
+    %% While it starts: what it will show, and the timer that ends our patience.
+    token = none :: none | py_handshake:token(),
+    timer = none :: none | reference(),
+    %% While it is up: its control channel, and since when.
+    control = none :: none | {pid(), reference()},
+    since = 0 :: integer(),
+    pause :: pos_integer(),
+    last_line = <<>> :: binary()
+}).
+
+-define(START_TIMEOUT, 30000).
+-define(SHORTEST_PAUSE, 100).
+-define(LONGEST_PAUSE, 5000).
+%% For a host that was asked to stop.
+-define(FAREWELL, 2000).
+
+-spec start_link(string(), py_settings:settings()) -> gen_server:start_ret().
+start_link(Path, Settings) ->
+    gen_server:start_link(?MODULE, {Path, Settings}, []).
+
+%% @doc The host's command line. Pure.
+-spec arguments(string(), py_handshake:token(), py_settings:settings()) -> [string() | binary()].
+arguments(Path, Token, #{max_frame := MaxFrame, max_workers := MaxWorkers, python := Python}) ->
+    ["host", "--beam", Path, "--token", Token,
+     "--max-frame", integer_to_list(MaxFrame), "--max-workers", integer_to_list(MaxWorkers)]
+    ++ case Python of undefined -> []; _ -> ["--python", Python] end.
+
+%% gen_server
+
+-spec init({string(), py_settings:settings()}) -> {ok, #state{}, {continue, launch}}.
+init({Path, Settings}) ->
+    %% So that terminate/2 runs, and the host hears that it should stop.
+    process_flag(trap_exit, true),
+    py_contexts:host(self(), starting, none),
+    {ok, #state{path = Path, settings = Settings, pause = ?SHORTEST_PAUSE}, {continue, launch}}.
+
+-spec handle_continue(launch, #state{}) -> {noreply, #state{}}.
+handle_continue(launch, State) ->
+    {noreply, launch(State)}.
+
+-spec handle_call(term(), gen_server:from(), #state{}) -> {reply, {error, unknown_call}, #state{}}.
+handle_call(_Request, _From, State) ->
+    {reply, {error, unknown_call}, State}.
+
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
+handle_cast(Message, State) ->
+    {noreply, stray(Message, State)}.
+
+-spec handle_info(term(), #state{}) -> {noreply, #state{}}.
+handle_info(launch, State) ->
+    {noreply, launch(State)};
+handle_info({py_joined, Token, Control, _Info}, #state{token = Token, timer = Timer} = State) ->
+    _ = erlang:cancel_timer(Timer),
+    py_contexts:host(self(), up, Control),
+    {noreply, State#state{token = none, timer = none, control = {Control, monitor(process, Control)}, since = now_ms()}};
+handle_info({Port, {data, {_, Line}}}, #state{port = Port} = State) ->
+    {noreply, State#state{last_line = Line}};
+handle_info({Port, {exit_status, Status}}, #state{port = Port} = State) ->
+    Text = iolist_to_binary(io_lib:format("the Python host ended with status ~b", [Status])),
+    {noreply, failed(case last_line(State) of <<>> -> Text; Line -> Line end, State)};
+handle_info({'DOWN', Monitor, process, _, Reason}, #state{control = {_, Monitor}} = State) ->
+    {noreply, failed(end_of(py_result:ended(Reason), State), State)};
+handle_info({start_timeout, Token}, #state{token = Token} = State) ->
+    {noreply, failed(<<"the Python host did not connect in time">>, State)};
+handle_info({start_timeout, _Earlier}, State) ->
+    {noreply, State};
+handle_info({'EXIT', Port, _Reason}, State) when is_port(Port) ->
+    {noreply, State};
+handle_info(Message, State) ->
+    {noreply, stray(Message, State)}.
+
+-spec terminate(term(), #state{}) -> ok.
+terminate(_Reason, #state{port = none}) ->
+    ok;
+terminate(_Reason, #state{port = Port, control = Control} = State) ->
+    case Control of
+        {Pid, _} ->
+            ok = py_handler:bye(Pid),
+            receive
+                {Port, {exit_status, _}} -> ok
+            after ?FAREWELL -> ok
+            end;
+        none ->
+            ok
+    end,
+    _ = close(State),
+    ok.
+
+%% Starting and ending
+
+-spec launch(#state{}) -> #state{}.
+launch(#state{path = Path, settings = Settings} = State) ->
+    Token = py_coordinator:expect(host),
+    try open(executable(), arguments(Path, Token, Settings), Settings) of
+        Port ->
+            Timer = erlang:send_after(?START_TIMEOUT, self(), {start_timeout, Token}),
+            State#state{port = Port, token = Token, timer = Timer, last_line = <<>>}
+    catch
+        throw:{missing, Executable} ->
+            failed(unicode:characters_to_binary([Executable, " is missing: `make build` makes it"]), State);
+        error:Reason ->
+            failed(unicode:characters_to_binary(io_lib:format("cannot start ~ts: ~0tp", [executable(), Reason])), State)
+    end.
+
+-spec open(file:filename(), [string() | binary()], py_settings:settings()) -> port().
+open(Executable, Arguments, #{env := Env, cd := Cd}) ->
+    Options = [nouse_stdio, exit_status, binary, {line, 4096}, {args, Arguments}, {env, Env}]
+        ++ [{cd, Cd} || Cd =/= undefined],
+    filelib:is_regular(Executable) orelse throw({missing, Executable}),
+    open_port({spawn_executable, Executable}, Options).
+
+-spec executable() -> file:filename().
+executable() ->
+    Priv =
+        case code:priv_dir(erlang_python) of
+            {error, bad_name} -> filename:join(filename:dirname(filename:dirname(code:which(?MODULE))), "priv");
+            Directory -> Directory
+        end,
+    filename:join(Priv, "erlpy").
+
+%% Whoever calls Python is told at once when a start has failed. When a host that was up is lost, what it did has failed, but what comes
+%% next may well wait for the next one.
+-spec failed(term(), #state{}) -> #state{}.
+failed(Reason, #state{control = Control, since = Since, pause = Pause} = State) ->
+    ?LOG_WARNING(#{what => py_host_down, reason => Reason, was_up => Control =/= none}),
+    {Told, Pause1} =
+        case Control of
+            none -> {{failed, Reason}, Pause};
+            _ -> {starting, case now_ms() - Since > ?LONGEST_PAUSE of true -> ?SHORTEST_PAUSE; false -> Pause end}
+        end,
+    py_contexts:host(self(), Told, none),
+    _ = erlang:send_after(Pause1, self(), launch),
+    (close(State))#state{pause = min(2 * Pause1, ?LONGEST_PAUSE)}.
+
+-spec close(#state{}) -> #state{}.
+close(#state{port = Port, timer = Timer, control = Control} = State) ->
+    _ = Timer =/= none andalso erlang:cancel_timer(Timer),
+    _ = is_port(Port) andalso catch port_close(Port),
+    case Control of
+        {Pid, Monitor} ->
+            demonitor(Monitor, [flush]),
+            exit(Pid, kill);
+        none ->
+            true
+    end,
+    State#state{port = none, token = none, timer = none, control = none}.
+
+%% What the host had to say comes by another way than its end, and may come after it.
+-spec last_line(#state{}) -> binary().
+last_line(#state{port = Port, last_line = Line} = State) ->
+    receive
+        {Port, {data, {_, Next}}} -> last_line(State#state{last_line = Next})
+    after 20 ->
+        Line
+    end.
+
+%% The control channel ends with the process: its status tells more than `closed' does.
+-spec end_of(term(), #state{}) -> term().
+end_of(Reason, #state{port = Port}) ->
+    receive
+        {Port, {exit_status, Status}} ->
+            iolist_to_binary(io_lib:format("the Python host ended with status ~b", [Status]))
+    after 20 ->
+        Reason
+    end.
+
+-spec now_ms() -> integer().
+now_ms() ->
+    erlang:monotonic_time(millisecond).
+
+-spec stray(term(), #state{}) -> #state{}.
+stray(Message, State) ->
+    ?LOG_WARNING(#{what => py_stray_message, process => ?MODULE, message => Message}),
+    State.

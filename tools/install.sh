@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Installs what is missing, from Debian's packages, and says so first: tools/install.sh demo|test|lint
+# What is there already, from whatever source, is left alone.
+set -euo pipefail
+
+packages=()
+
+# need PACKAGE COMMAND...: the package is wanted when the command fails.
+need() {
+	local package=$1
+	shift
+	"$@" >/dev/null 2>&1 || packages+=("$package")
+}
+
+otp_application() { # by its directory beside the others; erl itself takes too long to ask for each
+	local root
+	root=$(erl -noinput -boot no_dot_erlang -eval 'io:put_chars(code:root_dir()), halt().') || return 1
+	compgen -G "$root/lib/$1-*/ebin/$1.app"
+}
+
+shared_libpython() {
+	python3 -c 'import os, sys, sysconfig
+v = sysconfig.get_config_var
+names = [os.path.join(str(v("LIBDIR")), str(v("INSTSONAME"))),
+         os.path.join(str(v("LIBDIR")), str(v("MULTIARCH")), str(v("INSTSONAME")))]
+sys.exit(not any(os.path.exists(n) for n in names))'
+}
+
+system_python() { # the version of Debian's own, such as 3.11, whichever python3 comes first on the PATH
+	/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null ||
+		apt-cache depends python3 | sed -n 's/.*Depends: python\(3\.[0-9]*\)$/\1/p' | head -1
+}
+
+python_packages() {
+	local version
+	need python3 command -v python3
+	version=$(system_python)
+	[ -n "$version" ] || return 0
+	if [ "$1" = test ]; then
+		# The matrix has Debian's own Python in it.
+		need "libpython$version" compgen -G "/usr/lib/*/libpython$version.so.1.0"
+		need python3-venv /usr/bin/python3 -c 'import ensurepip, venv'
+	else
+		need "libpython$version" shared_libpython
+	fi
+}
+
+want() {
+	need gcc command -v cc
+	need libc6-dev test -e /usr/include/stdio.h
+	need erlang-base command -v erl
+	python_packages "$1"
+	[ "$1" != demo ] || return 0
+	need rebar3 command -v rebar3
+	need erlang-dev test -n "$(otp_application erts 2>/dev/null || compgen -G '/usr/lib/erlang/usr/include/ei.h')"
+	local application
+	for application in common_test dialyzer tools eunit parsetools crypto syntax_tools; do
+		need "erlang-${application//_/-}" otp_application "$application"
+	done
+	[ "$1" != lint ] || need shellcheck command -v shellcheck
+}
+
+as_root() {
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	else
+		sudo "$@"
+	fi
+}
+
+what=${1:?demo, test or lint}
+if ! command -v go >/dev/null; then
+	echo "Go is missing. go.mod names the version; https://go.dev/doc/install tells how to install it." >&2
+	exit 1
+fi
+want "$what"
+[ ${#packages[@]} -gt 0 ] || exit 0
+
+echo "Missing for 'make $what': ${packages[*]}"
+if ! command -v apt-get >/dev/null; then
+	echo "These are Debian's names for them; install them by your system's own means." >&2
+	exit 1
+fi
+if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
+	echo "Run as root: apt-get update && apt-get install -y --no-install-recommends ${packages[*]}" >&2
+	exit 1
+fi
+echo "Installing them with apt-get (apt-get update first)."
+export DEBIAN_FRONTEND=noninteractive
+as_root apt-get update -q
+as_root apt-get install -y -q --no-install-recommends "${packages[@]}"

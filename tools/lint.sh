@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# All linters. Each runs even when one before it has found something; the exit status tells.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+failed=()
+
+check() {
+	local name=$1
+	shift
+	echo "== $name"
+	"$@" || failed+=("$name")
+}
+
+formatted() {
+	local files
+	files=$(gofmt -l $(git ls-files '*.go' 2>/dev/null || find . -name '*.go'))
+	[ -z "$files" ] || { echo "not as gofmt has it: $files" && false; }
+}
+
+mypy() {
+	MYPYPATH=python build/venv/lint/bin/mypy --strict --python-version 3.9 --cache-dir build/mypy \
+		python/erlang python/boot.py python/_erlang.pyi
+}
+
+check gofmt formatted
+check vet go vet ./...
+check staticcheck go run "honnef.co/go/tools/cmd/staticcheck@${STATICCHECK:?}" ./...
+check mypy mypy
+check stubtest env MYPYPATH=python build/erlpy run --python build/venv/lint tools/stubtest.py
+check xref rebar3 xref
+check dialyzer rebar3 dialyzer
+check shellcheck shellcheck tools/*.sh .ci/run
+
+if [ ${#failed[@]} -gt 0 ]; then
+	echo "lint failed: ${failed[*]}"
+	exit 1
+fi
+echo "lint: all clean"
