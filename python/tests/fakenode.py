@@ -23,14 +23,18 @@ class FakeNode:
         self.socket.bind(self.path)
         self.socket.listen(64)
         self.socket.settimeout(20)
+        self.conversations: list[Conversation] = []
 
     def accept(self) -> Conversation:
-        return Conversation(self.socket.accept()[0])
+        self.conversations.append(Conversation(self.socket.accept()[0]))
+        return self.conversations[-1]
 
     def __enter__(self) -> FakeNode:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for conversation in self.conversations:
+            conversation.close()
         self.socket.close()
 
 

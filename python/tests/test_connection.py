@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,40 +40,37 @@ def test_the_conversation_of_one_thread(node: FakeNode, tmp_path: Path) -> None:
 
 
 def test_the_gil_is_free_while_a_thread_connects(node: FakeNode, tmp_path: Path) -> None:
-    """The node says hello only after another thread of the script has said that it runs: with the GIL held, neither would come."""
+    """The node says hello only when another thread of the script has run meanwhile: with the GIL held, it never would."""
+    connecting, ran = tmp_path / "connecting", tmp_path / "ran"
     run = erlpy(
         "--beam",
         node.path,
         script(
             tmp_path,
-            """
-            import threading, erlang
+            f"""
+            import os, threading, erlang
             caller = threading.Thread(target=lambda: print(erlang.call('f')))
             caller.start()
-            while True:
-                if open(GO).read() == "connected":
-                    break
-            print('running')
-            open(RUNS, 'w').write('yes')
+            while not os.path.exists({str(connecting)!r}):
+                pass
+            print('ran', flush=True)
+            open({str(ran)!r}, 'w').close()
             caller.join()
-            """.replace("GO", repr(str(tmp_path / "go"))).replace("RUNS", repr(str(tmp_path / "runs"))),
+            """,
         ),
     )
-    (tmp_path / "go").write_text("")
     peer = node.accept()
     peer.read()
-    (tmp_path / "go").write_text("connected")
-    wait_for(tmp_path / "runs")
+    connecting.touch()
+    wait_for(ran)
     peer.welcome()
-    kind, number, _ = peer.read()
+    _, number, _ = peer.read()
     peer.write(OK, number, 7)
-    assert finished(run) == (0, "running\n7\n", "")
+    assert finished(run) == (0, "ran\n7\n", "")
 
 
 def wait_for(file: Path, seconds: float = 4) -> None:
     """Less than the five seconds after which a connection without a hello is given up."""
-    import time
-
     deadline = time.monotonic() + seconds
     while not file.exists():
         assert time.monotonic() < deadline, f"no {file.name} within {seconds} s"
@@ -160,3 +158,26 @@ def test_ctrl_c_while_waiting(node: FakeNode, tmp_path: Path) -> None:
     status, _, err = finished(run, seconds=10)
     assert status == 130
     assert err.splitlines()[-1] == "KeyboardInterrupt"
+
+
+def test_a_real_node_that_stops(tmp_path: Path) -> None:
+    """Who waits hears of it within 100 ms, and so does who calls afterwards."""
+    functions = tmp_path / "stops.erl"
+    functions.write_text("-module(stops).\n-export([stop/1]).\nstop([]) -> erlang:halt(0, [{flush, false}]).\n")
+    run = erlpy(
+        "--erl",
+        str(functions),
+        script(
+            tmp_path,
+            """
+            import time, erlang
+            for _ in range(2):
+                start = time.monotonic()
+                try:
+                    erlang.call('stop')
+                except erlang.Disconnected:
+                    print(time.monotonic() - start < 0.1)
+            """,
+        ),
+    )
+    assert finished(run) == (0, "True\nTrue\n", "")

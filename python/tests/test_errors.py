@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from typing import Any
 
@@ -109,8 +110,6 @@ def test_many_failures_in_a_row() -> None:
 
 @pytest.mark.beam
 def test_the_handler_killed_in_mid_call() -> None:
-    import time
-
     erlang.call("double_it", 1)
     before, handler = erlang.stats(), erlang.self()
     start = time.monotonic()
