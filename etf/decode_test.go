@@ -129,7 +129,8 @@ func TestUnmarshalTypeError(t *testing.T) {
 		{[]any{[]any{2, "x"}}, new([][]int), "[0][1]: str cannot be passed as int"},
 		{map[string]any{"a": []any{nil}}, new(map[string][]int), "['a'][0]: NoneType cannot be passed as int"},
 		{map[string]any{"Next": map[string]any{"y": "?"}}, new(point), "['Next']['y']: str cannot be passed as float64"},
-		{map[any]any{1: "a", 1.0: "b"}, new(map[float64]string), "dict with keys that are equal in Go cannot be passed as map[float64]string"},
+		{map[any]any{1: "a", 1.0: "b"}, new(map[float64]string),
+			"dict with keys that are equal in Go cannot be passed as map[float64]string"},
 		{map[any]any{[1]int{1}: 1}, new(map[any]any), "dict with a key that Go cannot compare cannot be passed as map[any]any"},
 	}
 	for _, tt := range tests {
@@ -190,7 +191,8 @@ func TestPointers(t *testing.T) {
 // TestEqualKeys: a map with a key twice is no map to Go, but must not lose an entry.
 func TestEqualKeys(t *testing.T) {
 	const b = "\x83t\x00\x00\x00\x02m\x00\x00\x00\x01aa\x01m\x00\x00\x00\x01aa\x02"
-	for _, in := range []string{b, "\x83h\x01" + b[1:], "\x83t\x00\x00\x00\x02F\x80\x00\x00\x00\x00\x00\x00\x00a\x01F\x00\x00\x00\x00\x00\x00\x00\x00a\x02"} {
+	for _, in := range []string{b, "\x83h\x01" + b[1:],
+		"\x83t\x00\x00\x00\x02F\x80\x00\x00\x00\x00\x00\x00\x00a\x01F\x00\x00\x00\x00\x00\x00\x00\x00a\x02"} {
 		var got any
 		if err := etf.Unmarshal([]byte(in), &got); err != nil {
 			t.Fatal(err)

@@ -2,7 +2,8 @@ package etf
 
 import "encoding/binary"
 
-// Skip reads one term, whatever it is, and returns its bytes as a part of the input. Of a string's elements it returns the bare byte.
+// Skip reads one term, whatever it is, and returns its bytes as a part of the input. Of an element of a list that came as a
+// string it returns the bare byte; Term gives that its tag.
 func (d *Decoder) Skip() ([]byte, error) {
 	start := d.off
 	if err := d.skip(); err != nil {

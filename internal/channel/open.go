@@ -39,11 +39,11 @@ func (c *Channel) open() (Status, error) {
 	}
 	if c.phase == greeting {
 		status, err := c.send("hello", c.scratch.hello)
-		if status != Done || err != nil && !errors.Is(err, ErrStale) {
+		if status != Done || err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
 			return status, err
 		}
 		// A node that refuses us unheard has closed already, but its reason can still be read.
-		c.phase, c.err = waiting, nil
+		c.phase, c.err, c.sent = waiting, nil, 0
 	}
 	if c.phase == waiting {
 		header, status, err := c.receive("hello", c.scratch)

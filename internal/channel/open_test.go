@@ -92,7 +92,7 @@ func TestOpenLongestPath(t *testing.T) {
 func TestOpenBacklogFull(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "s")
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestOpenTimesOut(t *testing.T) {
 }
 
 func TestOpenRefused(t *testing.T) {
-	for name, heard := range map[string]bool{"after our hello": true, "unheard": false} {
+	for name, heard := range map[string]bool{"heard": true, "unread": false} {
 		t.Run(name, func(t *testing.T) {
 			n := listen(t)
 			c := channel.New(n.options())
@@ -162,6 +162,25 @@ func TestOpenRefused(t *testing.T) {
 				t.Errorf("Send afterwards: %v", err)
 			}
 		})
+	}
+}
+
+// The reason of a node that closes while we still send is read all the same.
+func TestOpenRefusedUnheard(t *testing.T) {
+	n := listen(t)
+	o := n.options()
+	o.Hello = make([]byte, 4<<20)
+	c := channel.New(o)
+	defer c.Close()
+	if s, err := c.Open(); s != channel.WantWrite || err != nil {
+		t.Fatal(s, err)
+	}
+	p := n.accept()
+	p.write(frame(channel.Error, 0, refused("no")))
+	p.conn.Close()
+	var r *channel.RefusedError
+	if err := open(t, c); !errors.As(err, &r) {
+		t.Fatalf("Open: %v", err)
 	}
 }
 

@@ -21,14 +21,18 @@ func payload(err error) etf.Tuple {
 	var unknown *notRegistered
 	var limit *channel.LimitError
 	var workers *worker.LimitError
+	var nesting *etf.LimitError
 	var refused *channel.RefusedError
 	var panicked *funcs.PanicError
+	var result *funcs.ResultError
 	text := err.Error()
 	switch {
 	case errors.As(err, &unknown):
 		return etf.Tuple{etf.Atom("not_registered"), unknown.name}
-	case errors.As(err, &limit), errors.As(err, &workers), errors.Is(err, cpython.ErrNoMemory):
+	case errors.As(err, &limit), errors.As(err, &workers), errors.As(err, &nesting), errors.Is(err, cpython.ErrNoMemory):
 		return etf.Tuple{etf.Atom("limit"), text}
+	case errors.As(err, &result):
+		return etf.Tuple{etf.Atom("bad_term"), text}
 	case errors.As(err, &refused):
 		return etf.Tuple{etf.Atom("refused"), text}
 	case errors.Is(err, channel.ErrDisconnected), errors.Is(err, worker.ErrClosed):

@@ -206,7 +206,8 @@ func TestContext(t *testing.T) {
 // TestCallAliased: arguments and result share one piece of memory, as in the engine's buffers.
 func TestCallAliased(t *testing.T) {
 	for _, fn := range []any{
-		func(s string) string { return s + s }, func(s any) any { return []any{s, s} }, func(s ...string) []string { return append(s, s...) },
+		func(s string) string { return s + s }, func(s any) any { return []any{s, s} },
+		func(s ...string) []string { return append(s, s...) },
 		func(b []byte) []byte { return append(b, b...) }, func(p etf.Term) []etf.Term { return []etf.Term{p, p} },
 	} {
 		f := register(t, fn)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -97,7 +98,16 @@ func TestLibraryElsewhere(t *testing.T) {
 func TestLibraryImpostors(t *testing.T) {
 	python := pyenvPython(t, "3.11.7")
 	real := find(t, python).Library
+	// A position-independent executable has the type of a library, and may define all of its symbols.
+	pie := filepath.Join(t.TempDir(), "pie")
+	writeFile(t, pie+".c", "int Py_InitializeFromConfig(void) { return 0; } int main(void) { return 0; }")
+	_, err := exec.LookPath("cc")
+	missing(t, err)
+	if out, err := exec.Command("cc", "-pie", "-fPIE", "-rdynamic", "-o", pie, pie+".c").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	for name, impostor := range map[string]string{
+		"PIE":        pie,
 		"executable": python,
 		"stub":       filepath.Join(filepath.Dir(real), "libpython3.so"),
 		"directory":  "/",

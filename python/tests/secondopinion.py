@@ -64,7 +64,7 @@ class Reader:
 
     def tuple(self, size: int) -> Any:
         start = self.at
-        items = tuple(self.term() for _ in range(size))
+        items = tuple([self.term() for _ in range(size)])  # not a generator: each would be a C call deeper
         if size == 2 and items[0] == "bytes" and self.data[start] in (100, 115, 118, 119):
             second = items[1]
             if isinstance(second, (str, bytes)):

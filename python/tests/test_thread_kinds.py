@@ -96,7 +96,7 @@ KINDS = [on_threading_thread, on_executor, on_bare_thread, on_asyncio_thread, on
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_kind_of_thread(kind: Callable[[Call, Path], Any], tmp_path: Path) -> None:
     erlang.call("double_it", 0)
-    settled(1)
+    settled()
     main = erlang.stats()["worker"]
 
     def call() -> tuple[object, object, object]:
@@ -111,7 +111,7 @@ def test_every_kind_of_thread(kind: Callable[[Call, Path], Any], tmp_path: Path)
     values, failed, worker = kind(call, tmp_path)
     assert values == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18] and failed
     assert worker is not None and worker != main
-    settled(1)
+    settled()
 
 
 def test_the_main_thread() -> None:

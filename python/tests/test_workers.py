@@ -6,14 +6,13 @@ import threading
 
 import erlang
 import pytest
-from together import alive, in_threads, settled
+from together import BOUND, alive, in_threads, settled
 
 
 @pytest.fixture(autouse=True)
 def quiet() -> None:
-    """Only the main thread has a worker, and all that others had is back in the pool."""
-    erlang.call("double_it", 0)
-    settled(1)
+    """All that threads of other tests had is back in the pool."""
+    settled()
 
 
 def test_a_thread_that_never_calls_has_no_worker() -> None:
@@ -26,7 +25,7 @@ def test_a_thread_that_never_calls_has_no_worker() -> None:
         bound.append(erlang.stats()["bound"])
 
     in_threads(20, work)
-    assert set(bound) == {1}
+    assert set(bound) == {BOUND}
     assert alive() == before
 
 
@@ -37,7 +36,7 @@ def test_the_first_call_binds_a_worker() -> None:
         return before, erlang.stats()["worker"], erlang.stats()["bound"]
 
     [(before, after, bound)] = in_threads(1, work)
-    assert before is None and isinstance(after, int) and bound == 2
+    assert before is None and isinstance(after, int) and bound == BOUND + 1
 
 
 def test_1000_threads_in_turn_leave_one_worker() -> None:
@@ -53,10 +52,10 @@ def test_1000_threads_in_turn_leave_one_worker() -> None:
         thread = threading.Thread(target=work, args=(i,))
         thread.start()
         thread.join()
-        settled(1)
+        settled()
     assert len(workers) == 1
     assert len(handlers) == 1
-    assert alive() <= max(count, 2)
+    assert alive() <= max(count, BOUND + 1)
 
 
 def test_50_at_once_then_50_at_once_have_the_same_handlers() -> None:
@@ -71,13 +70,13 @@ def test_50_at_once_then_50_at_once_have_the_same_handlers() -> None:
             return erlang.stats()["worker"], who
 
         pairs = in_threads(50, work)
-        settled(1)
+        settled()
         return {worker for worker, _ in pairs}, {who for _, who in pairs}
 
     first, second = batch(), batch()
     assert len(first[0]) == 50
     assert first == second
-    assert alive() <= max(count, 51)
+    assert alive() <= max(count, BOUND + 50)
 
 
 def test_workers_are_given_back_when_threads_end_by_an_exception() -> None:
@@ -95,7 +94,7 @@ def test_workers_are_given_back_when_threads_end_by_an_exception() -> None:
             thread.join()
     finally:
         threading.excepthook = hook
-    settled(1)
+    settled()
 
 
 def test_a_call_in_a_destructor_of_a_thread_local() -> None:
@@ -113,5 +112,5 @@ def test_a_call_in_a_destructor_of_a_thread_local() -> None:
         erlang.call("double_it", 1)
 
     in_threads(8, work)
-    settled(1)
+    settled()
     assert answers == [8] * 8

@@ -1,0 +1,51 @@
+package erlpy_test
+
+import (
+	"context"
+	"errors"
+	"math/big"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/erlpy/erlpy"
+)
+
+// peer is what the Python tests call when Go functions answer them: the same names as erlang/test/peer.erl.
+var peer = map[string]any{
+	"double_it":   func(x int) int { return 2 * x },
+	"add_one":     func(x int) int { return x + 1 },
+	"my_function": func(a, b any) []any { return []any{a, b} },
+	"maybe_fail":  func(x int) error { return errors.New("maybe_fail: 42") },
+	"echo":        func(x any) any { return x },
+	"args":        func(args ...any) []any { return args },
+	"sleep":       func(ms int) int { time.Sleep(time.Duration(ms) * time.Millisecond); return ms },
+	"sleep_random": func(_ context.Context, ms int, x any) any {
+		time.Sleep(rand.N(time.Duration(ms)*time.Millisecond + 1))
+		return x
+	},
+	"fail_error":   func() error { return errors.New("badarith") },
+	"fail_unicode": func() error { return errors.New("žluťoučký ✓") },
+	"fail_go":      func() (int, error) { return 0, errors.New("on purpose") },
+	"panic_go":     func() { panic("on purpose") },
+	"big":          func() *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(9999), nil) },
+	"nested": func(n int) any {
+		var v any = []any{}
+		for range n - 1 {
+			v = []any{v}
+		}
+		return v
+	},
+	"size":   func(b []byte) int { return len(b) },
+	"blob":   func(n int) []byte { return []byte(strings.Repeat("\xff", n)) },
+	"whoami": func() string { return "goroutine" },
+}
+
+func registerPeer(rt *erlpy.Runtime) error {
+	for name, fn := range peer {
+		if err := rt.Register(name, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
