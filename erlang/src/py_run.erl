@@ -77,12 +77,14 @@ load(File) ->
 
 -spec install(module(), file:filename(), binary()) -> {ok, [atom()]} | {error, unicode:chardata()}.
 install(Module, File, Code) ->
-    case code:is_sticky(Module) orelse code:load_binary(Module, File, Code) of
+    case code:load_binary(Module, File, Code) of
         {module, Module} ->
             Names = [Name || {Name, 1} <- Module:module_info(exports), Name =/= module_info],
             lists:foreach(fun(Name) -> ok = py:register_function(Name, Module, Name) end, Names),
             {ok, Names};
-        Reason ->
+        {error, sticky_directory} ->
+            {error, io_lib:format("~ts: OTP has a module of the name ~ts already", [File, Module])};
+        {error, Reason} ->
             {error, io_lib:format("~ts: cannot be loaded: ~0tp", [File, Reason])}
     end.
 

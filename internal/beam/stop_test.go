@@ -5,8 +5,10 @@ package beam_test
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -66,30 +68,75 @@ func TestStartCancelled(t *testing.T) {
 	}
 }
 
-// A program that is killed leaves no node, whether that was ready or starting.
+// A program that is killed leaves no node: whether that was ready, or starting, or had said so to nobody. The times only
+// spread the moments of death.
 func TestParentIsKilled(t *testing.T) {
 	app := application(t)
-	for _, after := range []time.Duration{-1, 0, 100 * time.Millisecond, 250 * time.Millisecond, 400 * time.Millisecond} {
-		erl, pid := announcingErl(t)
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), "BEAM_TEST_APP="+app, "BEAM_TEST_ERL="+erl)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		node := pid()
-		if after < 0 { // when it is ready
-			if n, err := out.Read(make([]byte, 100)); n == 0 {
-				t.Error(err)
-			}
-		} else {
-			time.Sleep(after) // to be interrupted at several points
-		}
-		cmd.Process.Kill()
-		cmd.Wait()
-		expectEnd(t, node, 10*time.Second)
+	for name, moment := range map[string]func(p *parent){
+		"ready":  func(p *parent) { p.ready() },
+		"0 ms":   func(p *parent) {},
+		"100 ms": func(p *parent) { time.Sleep(100 * time.Millisecond) },
+		"250 ms": func(p *parent) { time.Sleep(250 * time.Millisecond) },
+		"unheard": func(p *parent) {
+			p.cmd.Process.Signal(unix.SIGSTOP)
+			p.nodeListens()
+			time.Sleep(100 * time.Millisecond)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := startParent(t, app)
+			moment(p)
+			p.cmd.Process.Kill()
+			p.cmd.Wait()
+			expectEnd(t, p.node, 10*time.Second)
+		})
 	}
+}
+
+// parent is a program with a node.
+type parent struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	out  io.Reader
+	dir  string // for its sockets
+	node int
+}
+
+func startParent(t *testing.T, app string) *parent {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "beam")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	erl, pid := announcingErl(t)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "BEAM_TEST_APP="+app, "BEAM_TEST_ERL="+erl, "XDG_RUNTIME_DIR="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return &parent{t: t, cmd: cmd, out: out, dir: dir, node: pid()}
+}
+
+// ready returns when the program has its node.
+func (p *parent) ready() {
+	p.t.Helper()
+	if n, err := p.out.Read(make([]byte, 100)); n == 0 {
+		p.t.Error(err)
+	}
+}
+
+// nodeListens returns when the node's socket is there, which is shortly before the node says so.
+func (p *parent) nodeListens() {
+	p.t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if found, _ := filepath.Glob(filepath.Join(p.dir, "*", "s")); len(found) == 1 {
+			return
+		}
+	}
+	p.t.Error("the node does not listen")
 }

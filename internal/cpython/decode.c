@@ -1,5 +1,6 @@
 /* Terms -> Python objects. Like encode.c, on a stack of its own; every length is checked against what is left before anything
  * is made from it. Everything here needs the GIL. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +83,7 @@ static PyObject *decode_float(decoder *d) {
     uint64_t bits = (uint64_t)get_u32(d->p) << 32 | get_u32(d->p + 4);
     double v;
     memcpy(&v, &bits, sizeof v);
+    if (!isfinite(v)) return malformed(d); /* Erlang has none, and refuses them too */
     d->p += 8;
     return py.PyFloat_FromDouble(v);
 }
@@ -91,7 +93,7 @@ static PyObject *decode_old_float(decoder *d) {
     char text[32] = {0}, *stop;
     memcpy(text, d->p, 31);
     double v = strtod(text, &stop);
-    if (stop == text || *stop != 0) return malformed(d);
+    if (stop == text || *stop != 0 || !isfinite(v)) return malformed(d);
     d->p += 31;
     return py.PyFloat_FromDouble(v);
 }

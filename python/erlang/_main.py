@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
@@ -29,13 +30,17 @@ def execute(path: str, argv: list[str]) -> None:
 
 
 def run_script(path: str, argv: list[str]) -> int:
-    """Runs the script to its end, its non-daemon threads included, and returns the exit status that `python3` would."""
+    """Runs the script to its end, its threads and exit functions included, and returns the exit status that `python3` would."""
     status = _status(path, argv)
+    # Py_FinalizeEx would do both too, but by then nobody answers any more, and what runs here may still call.
     try:
-        # Py_FinalizeEx would do this too, but only a program that still answers lets those threads finish their calls.
-        threading._shutdown()  # type: ignore[attr-defined]
+        threading._shutdown()  # type: ignore[attr-defined]  # waits for threads that are not daemons
     except KeyboardInterrupt:
         status = 130
+    try:
+        atexit._run_exitfuncs()
+    except BaseException:
+        pass  # has been printed; only Python 3.9 raises it as well
     return status
 
 

@@ -1,0 +1,100 @@
+%% The functions that tests call from Python, one list of arguments each. The Go tests have the same under the same names, as far as Go
+%% can do them; the last group only an Erlang node can.
+-module(py_peer).
+
+-export([double_it/1, add_one/1, my_function/1, echo/1, args/1, sleep/1, sleep_random/1, whoami/1]).
+-export([big/1, nested/1, size/1, blob/1]).
+-export([maybe_fail/1, fail_error/1, fail_unicode/1]).
+-export([fail_exit/1, fail_throw/1, bad_match/1, kill_me/1]).
+-export([make_fun/1, make_port/1, make_ref_/1, make_improper/1, make_bits/1, latin1_atom/1, weird_map/1, clash_map/1]).
+-export([register/0]).
+
+%% Registers them all.
+-spec register() -> ok.
+register() ->
+    Names = [Name || {Name, 1} <- ?MODULE:module_info(exports), Name =/= module_info],
+    lists:foreach(fun(Name) -> ok = py:register_function(Name, ?MODULE, Name) end, Names).
+
+-spec double_it([term()]) -> number().
+double_it([X]) -> X * 2.
+
+-spec add_one([term()]) -> number().
+add_one([X]) -> X + 1.
+
+-spec my_function([term()]) -> {term(), term()}.
+my_function([A, B]) -> {A, B}.
+
+-spec echo([term()]) -> term().
+echo([X]) -> X.
+
+-spec args([term()]) -> [term()].
+args(Args) -> Args.
+
+-spec sleep([term()]) -> non_neg_integer().
+sleep([Ms]) -> timer:sleep(Ms), Ms.
+
+-spec sleep_random([term()]) -> term().
+sleep_random([Max, X]) -> timer:sleep(rand:uniform(Max + 1) - 1), X.
+
+-spec whoami([term()]) -> pid().
+whoami([]) -> self().
+
+%% An integer of 10,000 digits.
+-spec big([term()]) -> integer().
+big([]) -> binary_to_integer(binary:copy(<<"1234567890">>, 1000)).
+
+-spec nested([term()]) -> list().
+nested([N]) -> lists:foldl(fun(_, List) -> [List] end, [], lists:seq(2, N)).
+
+-spec size([term()]) -> non_neg_integer().
+size([Binary]) -> byte_size(Binary).
+
+-spec blob([term()]) -> binary().
+blob([N]) -> binary:copy(<<$x>>, N).
+
+-spec maybe_fail([term()]) -> term().
+maybe_fail([42]) -> error(<<"maybe_fail: 42">>);
+maybe_fail([X]) -> X.
+
+-spec fail_error([term()]) -> no_return().
+fail_error([]) -> error(badarith).
+
+-spec fail_unicode([term()]) -> no_return().
+fail_unicode([]) -> error({reason, <<"žluťoučký ✓"/utf8>>}).
+
+-spec fail_exit([term()]) -> no_return().
+fail_exit([]) -> exit(bye).
+
+-spec fail_throw([term()]) -> no_return().
+fail_throw([]) -> throw(ball).
+
+-spec bad_match([term()]) -> term().
+bad_match([X]) -> {ok, Y} = X, Y.
+
+-spec kill_me([term()]) -> no_return().
+kill_me([]) -> exit(self(), kill), receive after infinity -> ok end.
+
+-spec make_fun([term()]) -> fun().
+make_fun([]) -> fun(X) -> X end.
+
+-spec make_port([term()]) -> port().
+make_port([]) -> hd(erlang:ports()).
+
+-spec make_ref_([term()]) -> reference().
+make_ref_([]) -> make_ref().
+
+-spec make_improper([term()]) -> maybe_improper_list().
+make_improper([]) -> [1, 2 | 3].
+
+-spec make_bits([term()]) -> bitstring().
+make_bits([]) -> <<5:3>>.
+
+-spec latin1_atom([term()]) -> atom().
+latin1_atom([]) -> 'caf\x{e9}'.
+
+-spec weird_map([term()]) -> map().
+weird_map([]) -> #{#{} => 1}.
+
+%% Two keys for Erlang, one for Python.
+-spec clash_map([term()]) -> map().
+clash_map([]) -> #{1 => a, 1.0 => b}.
