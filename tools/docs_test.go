@@ -46,13 +46,18 @@ func check(t *testing.T, language, text string) {
 		accepts(t, text, "bash", "-n")
 	case "erlang":
 		// Forms of a module, or expressions as one types them into the shell.
-		const read = `Text = lists:flatten(string:replace(unicode:characters_to_list(element(2, file:read_file("/dev/stdin"))), "\r", "", all)),
-			{ok, Tokens, _} = erl_scan:string(Text),
+		const read = `[File] = init:get_plain_arguments(),
+			{ok, Text} = file:read_file(File),
+			{ok, Tokens = [_ | _], _} = erl_scan:string(unicode:characters_to_list(Text)),
 			Split = fun Split([], []) -> []; Split([T = {dot, _} | Rest], Form) -> [lists:reverse([T | Form]) | Split(Rest, [])];
 				Split([T | Rest], Form) -> Split(Rest, [T | Form]) end,
 			[{ok, _} = case erl_parse:parse_form(F) of {ok, P} -> {ok, P}; _ -> erl_parse:parse_exprs(F) end || F <- Split(Tokens, [])],
 			halt(0).`
-		accepts(t, text, "erl", "-noshell", "-boot", "no_dot_erlang", "-eval", read)
+		file := filepath.Join(t.TempDir(), "block.erl")
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		accepts(t, text, "erl", "-noshell", "-boot", "no_dot_erlang", "-eval", read, "-extra", file)
 	default:
 		t.Errorf("a block in %q: nothing checks such blocks", language)
 	}

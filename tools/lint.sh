@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # All linters. Each runs even when one before it has found something; the exit status tells.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 failed=()
 
 check() {
@@ -13,7 +13,7 @@ check() {
 
 formatted() {
 	local files
-	files=$(gofmt -l $(git ls-files '*.go' 2>/dev/null || find . -name '*.go'))
+	files=$(find . -name '*.go' -not -path './build/*' -not -path './_build/*' -exec gofmt -l {} +)
 	[ -z "$files" ] || { echo "not as gofmt has it: $files" && false; }
 }
 

@@ -61,4 +61,6 @@ name(Name) when is_list(Name) ->
     case unicode:characters_to_binary(Name) of
         Binary when is_binary(Binary) -> Binary;
         _ -> error(badarg, [Name])
-    end.
+    end;
+name(Other) ->
+    error(badarg, [Other]).

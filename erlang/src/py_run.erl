@@ -13,27 +13,31 @@
 %% @doc Returns at once, so that the node's start can end; the work is done, and the end awaited, by a process of its own.
 -spec main() -> ok.
 main() ->
-    _ = spawn(fun run/0),
+    _ = spawn(fun() ->
+        {_, Monitor} = spawn_monitor(fun run/0),
+        %% The process ends only by halting the node, so one that ends otherwise has crashed: a node without it would never end.
+        receive {'DOWN', Monitor, process, _, _} -> halt(1) end
+    end),
     ok.
 
 -spec run() -> no_return().
 run() ->
-    Port = open_port({fd, ?DESCRIPTOR, ?DESCRIPTOR}, [binary, eof, stream]),
+    {ok, Line} = socket:open(?DESCRIPTOR, #{domain => local, type => stream, protocol => default, dup => false}),
     [Socket | Files] = init:get_plain_arguments(),
     try prepare(Socket, Files) of
         {ok, Names} ->
-            say(Port, ["ready" | [[" ", Name] || Name <- Names]]),
-            wait(Port);
+            say(Line, ["ready" | [[" ", Name] || Name <- Names]]),
+            wait(Line);
         {error, Text} ->
-            fail(Port, Text)
+            fail(Line, Text)
     catch
         Class:Reason:Stack ->
-            fail(Port, py_text:line({Class, Reason, Stack}, 1000))
+            fail(Line, py_text:line({Class, Reason, Stack}, 1000))
     end.
 
--spec fail(port(), unicode:chardata()) -> no_return().
-fail(Port, Text) ->
-    say(Port, ["error ", string:replace(string:trim(Text), "\n", "\\n", all)]),
+-spec fail(socket:socket(), unicode:chardata()) -> no_return().
+fail(Line, Text) ->
+    say(Line, ["error ", string:replace(string:trim(Text), "\n", "\\n", all)]),
     _ = application:stop(erlang_python),
     halt(1).
 
@@ -104,18 +108,18 @@ location(none) -> "";
 location({Line, Column}) -> io_lib:format(":~b:~b", [Line, Column]);
 location(Line) -> io_lib:format(":~b", [Line]).
 
--spec say(port(), unicode:chardata()) -> ok.
-say(Port, Line) ->
-    true = port_command(Port, unicode:characters_to_binary([Line, "\n"])),
+-spec say(socket:socket(), unicode:chardata()) -> ok.
+say(Line, Text) ->
+    _ = socket:send(Line, unicode:characters_to_binary([Text, "\n"])),
     ok.
 
-%% Ends with the other end of the descriptor, which a dying process closes too.
--spec wait(port()) -> no_return().
-wait(Port) ->
-    receive
-        {Port, eof} ->
-            ok = application:stop(erlang_python),
-            halt(0);
-        _Other ->
-            wait(Port)
+%% Ends with the other end of the descriptor, which a dying process closes too. A socket, not a port: when the other end
+%% dies with our line unread the descriptor has no end of file but a reset, of which a port of a descriptor tells nobody.
+-spec wait(socket:socket()) -> no_return().
+wait(Line) ->
+    case socket:recv(Line, 0) of
+        {ok, _} -> wait(Line);
+        {error, _} ->
+            _ = application:stop(erlang_python),
+            halt(0)
     end.

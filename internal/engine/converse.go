@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/erlpy/erlpy/internal/channel"
 	"github.com/erlpy/erlpy/internal/cpython"
@@ -54,9 +55,9 @@ func (e *Engine) converse(t *cpython.Thread, s *session) cpython.Action {
 			t.WaitFor(-1, false, channel.PauseFor)
 			return cpython.Sleep
 		case status == channel.WantRead || status == channel.WantWrite:
-			wait := -1 * channel.PauseFor // negative: no limit
+			wait := time.Duration(-1) // no limit
 			if x.phase == opening {
-				wait = channel.OpenLimit
+				wait = max(0, x.ch.Remaining())
 			}
 			t.WaitFor(x.ch.FD(), status == channel.WantWrite, wait)
 			return cpython.Sleep

@@ -32,11 +32,6 @@ func TestHammer(t *testing.T) {
 				t.Errorf("too many workers: %+v", s)
 				return
 			}
-			for id := range uint64(limit + 2) {
-				if w := p.ByID(id); w != nil && w.ID != id {
-					t.Errorf("ByID(%d) is worker %d", id, w.ID)
-				}
-			}
 		}
 	})
 
@@ -50,9 +45,6 @@ func TestHammer(t *testing.T) {
 		owner := v.(*atomic.Int32)
 		if owner.Add(1) != 1 {
 			t.Errorf("worker %d is bound twice", w.ID)
-		}
-		if p.ByID(w.ID) != w {
-			t.Errorf("worker %d is not found", w.ID)
 		}
 		for i := range 3 {
 			c := w.Channel()
@@ -122,9 +114,6 @@ func TestHammerIDs(t *testing.T) {
 					t.Errorf("two workers with id %d", w.ID)
 				}
 				p.Release(w)
-				if got := p.ByID(w.ID); got != nil && got != w {
-					t.Errorf("id %d is another worker's", w.ID)
-				}
 			}
 		})
 	}
@@ -143,14 +132,4 @@ func BenchmarkAcquireRelease(b *testing.B) {
 			p.Release(w)
 		}
 	})
-}
-
-func BenchmarkByID(b *testing.B) {
-	p := worker.NewPool(worker.Options{})
-	w := acquire(b, p)
-	for b.Loop() {
-		if p.ByID(w.ID) != w {
-			b.Fatal("not found")
-		}
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/erlpy/erlpy/internal/channel"
 )
@@ -35,16 +34,12 @@ type Options struct {
 type Pool struct {
 	options Options
 
-	// The living workers by slot. The slice that it points to is never changed, only replaced, under mu.
-	slots atomic.Pointer[[]*Worker]
-
-	mu          sync.Mutex
-	closed      bool
-	alive       int
-	idle        []*Worker // the one released last at the end
-	free        []int     // slots without a worker
-	generations []uint32  // by slot: how many workers it has had
-	past        Stats     // of what is gone: retired workers, closed channels
+	mu     sync.Mutex
+	closed bool
+	made   uint64               // workers so far: the last one's ID
+	alive  map[*Worker]struct{} // bound and idle
+	idle   []*Worker            // the one released last at the end
+	past   Stats                // of what is gone: retired workers, closed channels
 }
 
 // NewPool returns an empty pool.
@@ -55,9 +50,7 @@ func NewPool(o Options) *Pool {
 	if o.Idle <= 0 || o.Idle > o.Max {
 		o.Idle = o.Max
 	}
-	p := &Pool{options: o}
-	p.slots.Store(new([]*Worker))
-	return p
+	return &Pool{options: o, alive: make(map[*Worker]struct{})}
 }
 
 // Acquire binds a worker to the calling thread: the idle one that was released last, whose memory and handler are
@@ -75,45 +68,13 @@ func (p *Pool) Acquire() (*Worker, error) {
 		w.state = bound
 		return w, nil
 	}
-	if p.alive >= p.options.Max {
+	if len(p.alive) >= p.options.Max {
 		return nil, &LimitError{Max: p.options.Max}
 	}
-	p.alive++
-	return p.create(), nil
-}
-
-// create puts a new worker into a free slot. The id is slot+1, and above bit 32 the number of workers that the slot
-// has had before: short for people to read, and found by index.
-func (p *Pool) create() *Worker {
-	slots := *p.slots.Load()
-	var slot int
-	if n := len(p.free); n > 0 {
-		slot = p.free[n-1]
-		p.free = p.free[:n-1]
-		slots = slices.Clone(slots)
-	} else {
-		slot = len(slots)
-		slots = append(slices.Clone(slots), nil)
-		p.generations = append(p.generations, 0)
-	}
-	w := &Worker{ID: uint64(p.generations[slot])<<32 | uint64(slot+1), pool: p}
-	p.generations[slot]++
-	slots[slot] = w
-	p.slots.Store(&slots)
-	return w
-}
-
-// ByID returns a living worker, or nil. It takes no lock and does not allocate.
-func (p *Pool) ByID(id uint64) *Worker {
-	slots := *p.slots.Load()
-	slot := int(uint32(id)) - 1
-	if slot < 0 || slot >= len(slots) {
-		return nil
-	}
-	if w := slots[slot]; w != nil && w.ID == id {
-		return w
-	}
-	return nil
+	p.made++
+	w := &Worker{ID: p.made, pool: p}
+	p.alive[w] = struct{}{}
+	return w, nil
 }
 
 // Release gives a worker back at the end of its thread. It becomes idle, or is retired when its channel is not
@@ -154,12 +115,7 @@ func (p *Pool) remove(w *Worker) *channel.Channel {
 		p.idle = slices.DeleteFunc(p.idle, func(x *Worker) bool { return x == w })
 	}
 	w.state = retired
-	p.alive--
-	slot := int(uint32(w.ID)) - 1
-	slots := slices.Clone(*p.slots.Load())
-	slots[slot] = nil
-	p.slots.Store(&slots)
-	p.free = append(p.free, slot)
+	delete(p.alive, w)
 	p.past.addWorker(w)
 	p.past.InFlight = 0 // whatever waited on it waits no more
 	p.past.Retired++

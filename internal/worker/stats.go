@@ -19,13 +19,11 @@ func (p *Pool) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.past
-	for _, w := range *p.slots.Load() {
-		if w != nil {
-			s.addWorker(w)
-		}
+	for w := range p.alive {
+		s.addWorker(w)
 	}
 	s.Idle = len(p.idle)
-	s.Bound = p.alive - s.Idle
+	s.Bound = len(p.alive) - s.Idle
 	return s
 }
 
