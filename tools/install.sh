@@ -12,10 +12,9 @@ need() {
 	"$@" >/dev/null 2>&1 || packages+=("$package")
 }
 
-otp_application() { # by its directory beside the others; erl itself takes too long to ask for each
-	local root
-	root=$(erl -noinput -boot no_dot_erlang -eval 'io:put_chars(code:root_dir()), halt().') || return 1
-	compgen -G "$root/lib/$1-*/ebin/$1.app"
+# Where OTP's applications are, each in a directory of its own.
+otp_lib() {
+	erl -noinput -boot no_dot_erlang -eval 'io:put_chars(code:lib_dir()), halt().' 2>/dev/null
 }
 
 shared_libpython() {
@@ -33,15 +32,19 @@ system_python() { # the version of Debian's own, such as 3.11, whichever python3
 
 python_packages() {
 	local version
-	need python3 command -v python3
-	version=$(system_python)
-	[ -n "$version" ] || return 0
-	if [ "$1" = test ]; then
-		# The matrix has Debian's own Python in it.
-		need "libpython$version" compgen -G "/usr/lib/*/libpython$version.so.1.0"
-		need python3-venv /usr/bin/python3 -c 'import ensurepip, venv'
+	if [ "$1" = demo ]; then
+		need python3 command -v python3
 	else
+		need python3 test -x /usr/bin/python3 # the matrix has Debian's own in it
+		need python3-venv /usr/bin/python3 -c 'import ensurepip, venv'
+	fi
+	version=$(system_python)
+	if [ -z "$version" ]; then
+		return 0 # told by the second look, once python3 is there
+	elif [ "$1" = demo ]; then
 		need "libpython$version" shared_libpython
+	else
+		need "libpython$version" compgen -G "/usr/lib/*/libpython$version.so.1.0"
 	fi
 }
 
@@ -52,10 +55,11 @@ want() {
 	python_packages "$1"
 	[ "$1" != demo ] || return 0
 	need rebar3 command -v rebar3
-	need erlang-dev test -n "$(otp_application erts 2>/dev/null || compgen -G '/usr/lib/erlang/usr/include/ei.h')"
-	local application
+	local lib application
+	lib=$(otp_lib) || lib=none
+	need erlang-dev compgen -G "$lib/eunit-*/include/eunit.hrl"
 	for application in common_test dialyzer tools eunit parsetools crypto syntax_tools; do
-		need "erlang-${application//_/-}" otp_application "$application"
+		need "erlang-${application//_/-}" compgen -G "$lib/$application-*/ebin/$application.app"
 	done
 	[ "$1" != lint ] || need shellcheck command -v shellcheck
 }
@@ -73,19 +77,28 @@ if ! command -v go >/dev/null; then
 	echo "Go is missing. go.mod names the version; https://go.dev/doc/install tells how to install it." >&2
 	exit 1
 fi
-want "$what"
-[ ${#packages[@]} -gt 0 ] || exit 0
+install_missing() {
+	echo "Missing for 'make $what': ${packages[*]}"
+	if ! command -v apt-get >/dev/null; then
+		echo "These are Debian's names for them; install them by your system's own means." >&2
+		exit 1
+	fi
+	if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
+		echo "Run as root: apt-get update && apt-get install -y --no-install-recommends ${packages[*]}" >&2
+		exit 1
+	fi
+	echo "Installing them with apt-get (apt-get update first)."
+	export DEBIAN_FRONTEND=noninteractive
+	as_root apt-get update -q
+	as_root apt-get install -y -q --no-install-recommends "${packages[@]}"
+}
 
-echo "Missing for 'make $what': ${packages[*]}"
-if ! command -v apt-get >/dev/null; then
-	echo "These are Debian's names for them; install them by your system's own means." >&2
-	exit 1
-fi
-if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
-	echo "Run as root: apt-get update && apt-get install -y --no-install-recommends ${packages[*]}" >&2
-	exit 1
-fi
-echo "Installing them with apt-get (apt-get update first)."
-export DEBIAN_FRONTEND=noninteractive
-as_root apt-get update -q
-as_root apt-get install -y -q --no-install-recommends "${packages[@]}"
+# A second look may find what only the first round of packages could tell; a third one must find nothing.
+for round in 1 2 3; do
+	packages=()
+	want "$what"
+	[ ${#packages[@]} -gt 0 ] || exit 0
+	[ $round -eq 3 ] || install_missing
+done
+echo "Still missing after the installation: ${packages[*]}" >&2
+exit 1

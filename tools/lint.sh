@@ -19,7 +19,8 @@ formatted() {
 
 mypy() {
 	MYPYPATH=python build/venv/lint/bin/mypy --strict --python-version 3.9 --cache-dir build/mypy \
-		python/erlang python/boot.py python/_erlang.pyi
+		python/erlang python/boot.py python/_erlang.pyi &&
+		MYPYPATH=python:python/tests build/venv/lint/bin/mypy --strict --cache-dir build/mypy python/tests tools
 }
 
 check gofmt formatted

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 # make_venv TAG PYTHON REQUIREMENTS
 make_venv() {
 	local dir=build/venv/$1 python=$2 requirements=$3 stamp
-	stamp=$({ "$python" -VV && readlink -f "$python" && cat "$requirements"; } | cksum)
+	stamp=$({ "$python" -VV && readlink -f "$python" && cat python/tests/requirements*.txt; } | cksum)
 	[ "$(cat "$dir/stamp" 2>/dev/null)" != "$stamp" ] || return 0
 	echo "making $dir with $python"
 	rm -rf "$dir"

@@ -54,9 +54,9 @@ func TestReadmeQuickstart(t *testing.T) {
 
 func TestReadmeNode(t *testing.T) {
 	needApplication(t)
-	code := readme(t, "For an Erlang node")["erlang"]
-	cmd := exec.CommandContext(t.Context(), "erl", "-noinput", "-boot", "no_dot_erlang", "-eval", code+" halt(0).")
-	cmd.Env = append(os.Environ(), "ERL_LIBS="+os.Getenv("ERLPY_LIB"))
+	code := strings.TrimSuffix(strings.TrimSpace(readme(t, "For an Erlang node")["erlang"]), ".")
+	cmd := exec.CommandContext(t.Context(), "erl", "-noinput", "-boot", "no_dot_erlang", "-eval", code+", halt(0).")
+	cmd.Env = append(os.Environ(), "ERL_LIBS="+os.Getenv("ERLPY_LIB"), "ERL_CRASH_DUMP_SECONDS=0")
 	if out, err := cmd.CombinedOutput(); err != nil || code == "" {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -20,7 +20,9 @@
     %% Contexts asked for, until they connect.
     tokens = #{} :: #{py_handshake:token() => {Host :: pid(), Timer :: reference()}},
     %% Processes with namespaces in Python, and where.
-    spaces = #{} :: #{pid() => {reference(), [Host :: pid()]}}
+    spaces = #{} :: #{pid() => {reference(), [Host :: pid()]}},
+    %% Calls that wait for a context, and the monitor of who waits: a call that nobody waits for any more is not done.
+    waiting = #{} :: #{Key :: reference() => Monitor :: reference()}
 }).
 
 %% For a new thread to connect, and until an ended context is made up for.
@@ -91,7 +93,7 @@ init(Settings) ->
 handle_call({run, Key, Where, Space, Keep, Payload}, From, State) ->
     Request = #{key => Key, from => From, where => place(Where, Space, Keep, State), space => Space, keep => Keep,
                 payload => Payload},
-    {noreply, change(fun(Pool) -> py_pool:submit(Request, Pool) end, State)};
+    {noreply, watch(Request, change(fun(Pool) -> py_pool:submit(Request, Pool) end, State))};
 handle_call({start, Contexts}, From, State) ->
     State1 = change(fun(Pool) -> py_pool:resize(Contexts, Pool) end, State),
     {noreply, change(fun(Pool) -> py_pool:await(From, all, Pool) end, State1)};
@@ -106,7 +108,7 @@ handle_call(stats, _From, #state{pool = Pool} = State) ->
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
 handle_cast({cancel, Key}, State) ->
-    {noreply, change(fun(Pool) -> py_pool:cancel(Key, Pool) end, State)};
+    {noreply, change(fun(Pool) -> py_pool:cancel(Key, Pool) end, unwatch(Key, State))};
 handle_cast({host, Host, HostState, Control}, State) ->
     State1 = forget_spaces(Host, HostState, remember(Host, Control, State)),
     {noreply, change(fun(Pool) -> py_pool:host(Host, HostState, Pool) end, State1)};
@@ -156,16 +158,42 @@ down(Monitor, Pid, Reason, #state{contexts = Contexts, hosts = Hosts, spaces = S
             lists:foreach(fun(Host) -> drop(Pid, Host, State) end, In),
             State#state{spaces = maps:remove(Pid, Spaces)};
         _ ->
-            State
+            given_up(Monitor, State)
     end.
 
 -spec drop(pid(), pid(), #state{}) -> ok.
 drop(Space, Host, #state{hosts = Hosts}) ->
     case Hosts of
         #{Host := {_, Control}} when is_pid(Control) ->
-            py_handler:request(Control, {message, self(), drop}, none, term_to_binary({drop, [Space]}));
+            py_handler:request(Control, {message, self(), drop}, none, py_term:encode({drop, [Space]}));
         #{} ->
             ok
+    end.
+
+%% Those who wait
+
+-spec watch(py_pool:request(), #state{}) -> #state{}.
+watch(#{key := Key, from := {Caller, _}}, #state{pool = Pool, waiting = Waiting} = State) ->
+    case py_pool:waits(Key, Pool) of
+        true -> State#state{waiting = Waiting#{Key => monitor(process, Caller)}};
+        false -> State
+    end.
+
+-spec unwatch(reference(), #state{}) -> #state{}.
+unwatch(Key, #state{waiting = Waiting} = State) ->
+    case maps:take(Key, Waiting) of
+        {Monitor, Rest} ->
+            demonitor(Monitor, [flush]),
+            State#state{waiting = Rest};
+        error ->
+            State
+    end.
+
+-spec given_up(reference(), #state{}) -> #state{}.
+given_up(Monitor, #state{waiting = Waiting} = State) ->
+    case [Key || {Key, M} <- maps:to_list(Waiting), M =:= Monitor] of
+        [Key] -> change(fun(Pool) -> py_pool:cancel(Key, Pool) end, State#state{waiting = maps:remove(Key, Waiting)});
+        [] -> State
     end.
 
 %% Namespaces
@@ -211,13 +239,17 @@ change(Change, #state{pool = Pool} = State) ->
     lists:foldl(fun effect/2, State#state{pool = Pool1}, Effects).
 
 -spec effect(py_pool:effect(), #state{}) -> #state{}.
-effect({send, Context, Host, #{from := From, space := Space, payload := Payload, keep := Keep}}, State) ->
+effect({send, Context, Host, #{key := Key, from := From, space := Space, payload := Payload, keep := Keep}}, State) ->
     ok = py_handler:request(Context, {caller, From, self()}, Space, Payload),
+    State1 = unwatch(Key, State),
     case Keep of
-        true when is_pid(Space) -> keep(Space, Host, State);
-        _ -> State
+        true when is_pid(Space) -> keep(Space, Host, State1);
+        _ -> State1
     end;
-effect({Kind, From, Answer}, State) when Kind =:= reply; Kind =:= ready ->
+effect({reply, #{key := Key, from := From}, Answer}, State) ->
+    gen_server:reply(From, Answer),
+    unwatch(Key, State);
+effect({ready, From, Answer}, State) ->
     gen_server:reply(From, Answer),
     State;
 effect({grow, Host}, State) ->
@@ -234,7 +266,7 @@ effect({kill, Context}, State) ->
 grow(Host, #state{hosts = Hosts, tokens = Tokens} = State) ->
     #{Host := {_, Control}} = Hosts,
     Token = py_coordinator:expect(context),
-    ok = py_handler:request(Control, {message, self(), {grow, Token}}, none, term_to_binary({start_context, [Token]})),
+    ok = py_handler:request(Control, {message, self(), {grow, Token}}, none, py_term:encode({start_context, [Token]})),
     Timer = erlang:send_after(?JOIN_TIMEOUT, self(), {join_timeout, Token}),
     State#state{tokens = Tokens#{Token => {Host, Timer}}}.
 

@@ -32,9 +32,9 @@ parse(Other) ->
 %% @doc The payload of the node's hello.
 -spec welcome(pid(), pos_integer()) -> binary().
 welcome(Handler, MaxFrame) ->
-    term_to_binary({erlpy, ?VERSION, Handler, #{max_frame => MaxFrame}}).
+    py_term:encode({erlpy, ?VERSION, Handler, #{max_frame => MaxFrame}}).
 
 %% @doc The payload of the error frame that turns a connection down.
 -spec refused(binary()) -> binary().
 refused(Text) ->
-    term_to_binary({refused, Text}).
+    py_term:encode({refused, Text}).

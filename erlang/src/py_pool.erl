@@ -8,7 +8,7 @@
 -export([new/1]).
 -export([host/3, host_gone/2, joined/3, join_failed/3, ended/3]).
 -export([submit/2, done/2, cancel/2, await/3, replace/2, resize/2, stop/1]).
--export([contexts/1, host_of/2, stats/1, running/1]).
+-export([contexts/1, waits/2, stats/1, running/1]).
 -export_type([pool/0, effect/0, request/0, where/0, host_state/0]).
 
 -type host() :: pid().
@@ -25,7 +25,7 @@
 }.
 -type effect() ::
     {send, context(), host(), request()}
-    | {reply, gen_server:from(), {down, term()}}
+    | {reply, request(), {down, term()}}
     | {ready, gen_server:from(), {ok, [context()]} | {down, term()}}
     | {grow, host()}
     | {grow_later, host()}
@@ -90,7 +90,7 @@ join_failed(Host, Reason, Pool) ->
     case {on(Host, Pool1), joining(Host, Pool1)} of
         {0, 0} ->
             %% Nobody is left to serve what waits for this host.
-            Affected = [Request || Request <- Pool1#pool.waiting, element(1, where(Request)) =/= context],
+            Affected = lists:filter(fun is_free/1, Pool1#pool.waiting),
             {Effects, Pool2} = fail(Affected, Reason, Pool1),
             {Effects ++ [{ready, From, {down, Reason}} || {From, _} <- Pool2#pool.awaiting], Pool2#pool{awaiting = []}};
         _ ->
@@ -102,7 +102,7 @@ join_failed(Host, Reason, Pool) ->
 ended(Context, Reason, #pool{contexts = Contexts, idle = Idle, waiting = Waiting} = Pool) ->
     case maps:take(Context, Contexts) of
         {#context{host = Host, request = Request}, Rest} ->
-            Own = [R || R <- Waiting, where(R) =:= {context, Context}],
+            Own = [R || #{where := {context, C}} = R <- Waiting, C =:= Context],
             {Effects, Pool1} = fail([Request || Request =/= none] ++ Own, Reason,
                                     Pool#pool{contexts = Rest, idle = lists:delete(Context, Idle)}),
             {More, Pool2} = demand(Pool1),
@@ -184,12 +184,10 @@ contexts(#pool{contexts = Contexts}) ->
 running(#pool{running = Running, contexts = Contexts}) ->
     Running andalso map_size(Contexts) > 0.
 
--spec host_of(context(), pool()) -> {ok, host()} | error.
-host_of(Context, #pool{contexts = Contexts}) ->
-    case Contexts of
-        #{Context := #context{host = Host}} -> {ok, Host};
-        #{} -> error
-    end.
+%% @doc Whether that call still waits for a context.
+-spec waits(reference(), pool()) -> boolean().
+waits(Key, #pool{waiting = Waiting}) ->
+    lists:any(fun(#{key := K}) -> K =:= Key end, Waiting).
 
 -spec stats(pool()) -> #{atom() => non_neg_integer()}.
 stats(#pool{contexts = Contexts, idle = Idle, waiting = Waiting, hosts = Hosts}) ->
@@ -225,7 +223,7 @@ find_idle(Request, #pool{idle = Idle} = Pool) ->
 -spec suits(request(), context(), pool()) -> boolean().
 suits(#{where := any}, _Context, _Pool) -> true;
 suits(#{where := {context, Wanted}}, Context, _Pool) -> Wanted =:= Context;
-suits(#{where := {host, Host}}, Context, Pool) -> host_of(Context, Pool) =:= {ok, Host}.
+suits(#{where := {host, Host}}, Context, #pool{contexts = Contexts}) -> (map_get(Context, Contexts))#context.host =:= Host.
 
 %% Arrival order is kept among those that suit; the list is short, as everyone on it waits.
 -spec wait(request(), pool()) -> pool().
@@ -247,7 +245,7 @@ prospect(#pool{hosts = Hosts, configured = Configured}) ->
 %% One more context on the host with the fewest, for every waiting call that none is coming for.
 -spec demand(pool()) -> result().
 demand(#pool{waiting = Waiting, hosts = Hosts} = Pool) ->
-    Wanted = length([R || #{where := Where} = R <- Waiting, not is_tuple(Where) orelse element(1, Where) =/= context]),
+    Wanted = length(lists:filter(fun is_free/1, Waiting)),
     Up = lists:sort([{on(Host, Pool) + joining(Host, Pool), Host} || {Host, up} <- maps:to_list(Hosts)]),
     case {Wanted > joining(Pool) andalso room(Pool), Up} of
         {true, [{_, Host} | _]} -> grow(preferred(Waiting, Host, Hosts), Pool);
@@ -299,12 +297,13 @@ fail(Requests, Reason, #pool{waiting = Waiting} = Pool) ->
     {[refuse(Request, Reason) || Request <- Requests], Pool#pool{waiting = Waiting -- Requests}}.
 
 -spec refuse(request(), term()) -> effect().
-refuse(#{from := From}, Reason) ->
-    {reply, From, {down, Reason}}.
+refuse(Request, Reason) ->
+    {reply, Request, {down, Reason}}.
 
--spec where(request()) -> where() | {any}.
-where(#{where := any}) -> {any};
-where(#{where := Where}) -> Where.
+%% Whether any context will do, on one host at least.
+-spec is_free(request()) -> boolean().
+is_free(#{where := {context, _}}) -> false;
+is_free(_) -> true.
 
 -spec joined_or_not(host(), pool()) -> pool().
 joined_or_not(Host, #pool{joining = Joining} = Pool) ->

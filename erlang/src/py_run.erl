@@ -5,8 +5,9 @@
 %% more, so nothing is left behind even when it was killed.
 -module(py_run).
 
--export([main/0]).
--export([load/1]).
+-export([main/0, load/1]).
+%% Started by name.
+-export([run/0]).
 
 -define(DESCRIPTOR, 3).
 
@@ -20,6 +21,7 @@ main() ->
     end),
     ok.
 
+%% @private
 -spec run() -> no_return().
 run() ->
     {ok, Line} = socket:open(?DESCRIPTOR, #{domain => local, type => stream, protocol => default, dup => false}),

@@ -1,16 +1,22 @@
 %% @doc Payloads: one term in the external term format. Pure.
 -module(py_term).
 
--export([encode/2, decode/2, limit/2]).
+-export([encode/1, encode/2, decode/2]).
 
 -type policy() :: safe | create.
 %% Whether a payload may make atoms that this node does not have yet (application setting `create_atoms').
 -export_type([policy/0]).
 
+%% @doc The payload of a term. Always in one form, that of OTP 26, which has UTF-8 atoms: a pid is its bytes to Python, and has to be
+%% the same ones each time.
+-spec encode(term()) -> binary().
+encode(Term) ->
+    term_to_binary(Term, [{minor_version, 2}]).
+
 %% @doc The payload of a term, unless its frame would exceed the limit.
 -spec encode(term(), pos_integer()) -> {ok, binary()} | {error, {limit, binary()}}.
 encode(Term, MaxFrame) ->
-    Payload = term_to_binary(Term, [{minor_version, 2}]),
+    Payload = encode(Term),
     case py_frame:length_field(byte_size(Payload)) of
         Size when Size =< MaxFrame -> {ok, Payload};
         Size -> {error, limit(Size, MaxFrame)}

@@ -27,6 +27,8 @@ func payload(err error) etf.Tuple {
 	var result *funcs.ResultError
 	text := err.Error()
 	switch {
+	case errors.As(err, &panicked): // first: the value of a panic may be any other error
+		return raised(text, strings.Split(strings.TrimSpace(string(panicked.Stack)), "\n"))
 	case errors.As(err, &unknown):
 		return etf.Tuple{etf.Atom("not_registered"), unknown.name}
 	case errors.As(err, &limit), errors.As(err, &workers), errors.As(err, &nesting), errors.Is(err, cpython.ErrNoMemory):
@@ -37,8 +39,6 @@ func payload(err error) etf.Tuple {
 		return etf.Tuple{etf.Atom("refused"), text}
 	case errors.Is(err, channel.ErrDisconnected), errors.Is(err, worker.ErrClosed):
 		return etf.Tuple{etf.Atom("disconnected"), strings.TrimPrefix(text, channel.ErrDisconnected.Error()+": ")}
-	case errors.As(err, &panicked):
-		return raised(text, strings.Split(strings.TrimSpace(string(panicked.Stack)), "\n"))
 	default: // the function's own error
 		return raised(text, nil)
 	}

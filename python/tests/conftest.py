@@ -11,6 +11,8 @@ import pytest
 
 PEER = os.environ.get("ERLPY_PEER", "")
 TEST_SECONDS = 120
+# Standard error as it was before pytest began to capture it; see run.py.
+STDERR: int = getattr(sys.modules["__main__"], "STDERR", 2)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,6 +41,6 @@ def peer() -> str:
 @pytest.fixture(autouse=True)
 def watchdog() -> Iterator[None]:
     """Ends the run, with every thread's stack, when one test hangs."""
-    faulthandler.dump_traceback_later(TEST_SECONDS, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(TEST_SECONDS, exit=True, file=STDERR)
     yield
     faulthandler.cancel_dump_traceback_later()

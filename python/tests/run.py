@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).resolve().parent
+STDERR = os.dup(2)  # for the watchdog of conftest.py: descriptor 2 itself will be captured
 
 
 def main(args: list[str]) -> int:

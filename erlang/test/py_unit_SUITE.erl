@@ -1,0 +1,205 @@
+%% The pure parts, called directly, and the vectors that all languages share.
+-module(py_unit_SUITE).
+
+-include_lib("stdlib/include/assert.hrl").
+
+-compile([export_all, nowarn_export_all]).
+
+suite() -> [{timetrap, {seconds, 30}}].
+
+all() ->
+    [
+        vectors, frame_round_trip, frame_byte_by_byte, frame_refused, text, text_is_bounded, settings, admission, handshake,
+        pool_grows_for_each_waiting_call, pool_keeps_to_its_limit, pool_serves_in_order, pool_host_fails, pool_prefers_last_used,
+        pool_spreads_over_hosts, pool_context_never_comes, host_arguments
+    ].
+
+%% Vectors
+
+%% OTP 25 has no JSON; the file has one vector a line.
+vectors(_) ->
+    {ok, Text} = file:read_file(filename:join([root(), "testdata", "vectors.json"])),
+    Vectors = [Line || Line <- binary:split(Text, <<"\n">>, [global]), binary:match(Line, <<"\"hex\"">>) =/= nomatch],
+    ?assert(length(Vectors) > 100),
+    lists:foreach(fun vector/1, Vectors).
+
+vector(Line) ->
+    Bytes = field("hex", Line),
+    {ok, Term} = py_term:decode(Bytes, create),
+    ?assertEqual({Line, Bytes}, {Line, py_term:encode(Term)}),
+    case field("hex1", Line) of
+        none -> ok;
+        Older -> ?assertEqual({Line, {ok, Term}}, {Line, py_term:decode(Older, create)})
+    end.
+
+field(Name, Line) ->
+    case re:run(Line, "\"" ++ Name ++ "\": *\"([0-9a-f]*)\"", [{capture, all_but_first, binary}]) of
+        {match, [Hex]} -> binary:decode_hex(Hex);
+        nomatch -> none
+    end.
+
+%% The directory with PROTOCOL.md, above the one this module was compiled in.
+root() ->
+    above(filename:dirname(proplists:get_value(source, ?MODULE:module_info(compile)))).
+
+above(Directory) ->
+    case filelib:is_regular(filename:join(Directory, "PROTOCOL.md")) of
+        true -> Directory;
+        false when Directory =/= "/" -> above(filename:dirname(Directory))
+    end.
+
+%% Frames
+
+frames() ->
+    [{Kind, Id, Payload} || Kind <- [hello, call, ok, error, cast, cancel, bye], Id <- [0, 1, 16#FFFFFFFF], Payload <- [<<>>, <<1>>, <<0:8000>>]].
+
+frame_round_trip(_) ->
+    [begin
+        Bytes = py_frame:encode(Kind, Id, Payload),
+        ?assertEqual(Bytes, <<(py_frame:header(Kind, Id, byte_size(Payload)))/binary, Payload/binary>>),
+        ?assertEqual({ok, Frame, <<"rest">>}, py_frame:decode(<<Bytes/binary, "rest">>, 2000))
+     end || {Kind, Id, Payload} = Frame <- frames()].
+
+frame_byte_by_byte(_) ->
+    Bytes = py_frame:encode(call, 7, <<"payload">>),
+    [begin
+        {more, More} = py_frame:decode(binary:part(Bytes, 0, N), 100),
+        ?assert(More > 0 andalso N + More =< byte_size(Bytes))
+     end || N <- lists:seq(0, byte_size(Bytes) - 1)].
+
+frame_refused(_) ->
+    {error, {bad_length, 4}} = py_frame:decode(<<4:32>>, 100),
+    {error, {frame_too_large, 101}} = py_frame:decode(<<101:32>>, 100),
+    {error, {bad_kind, 0}} = py_frame:decode(<<5:32, 0, 0:32>>, 100),
+    {error, {bad_kind, 8}} = py_frame:decode(<<5:32, 8, 0:32>>, 100).
+
+%% Text
+
+text(_) ->
+    [?assertEqual(unicode:characters_to_binary(Text), py_text:line(Term, 100)) || {Term, Text} <- [
+        {badarith, "badarith"}, {'žluť', "'žluť'"}, {"žluť", "\"žluť\""}, {<<"žluť"/utf8>>, "<<\"žluť\"/utf8>>"}, {<<"a\nb">>, "<<\"a\\nb\">>"},
+        {<<255, 1>>, "<<255,1>>"}, {[], "[]"}, {<<>>, "<<>>"}, {{}, "{}"}, {#{}, "#{}"}, {[1, x], "[1,x]"}, {[1 | 2], "[1|2]"}, {{a, "b"}, "{a,\"b\"}"},
+        {#{a => [1.5]}, "#{a => [1.5]}"}, {<<5:3>>, "<<5:3>>"}, {"\"", "\"\\\"\""}, {[[[]]], "[[[]]]"}
+    ]].
+
+text_is_bounded(_) ->
+    [begin
+        {Time, Line} = timer:tc(fun() -> py_text:line(Term, 100) end),
+        ?assert(string:length(Line) < 150),
+        ?assertEqual(nomatch, binary:match(Line, <<"\n">>)),
+        ?assert(Time < 1000000)
+     end || Term <- [lists:seq(1, 1000000), lists:duplicate(1000000, $x), binary:copy(<<"ž"/utf8>>, 1000000), binary:copy(<<0>>, 1000000),
+                     maps:from_list([{N, N} || N <- lists:seq(1, 10000)]), py_peer:nested([100000]), py_peer:big([])]].
+
+%% Settings, admission, handshake
+
+settings(_) ->
+    {ok, #{hosts := 1, max_frame := 67108864, poll := 25, python := undefined}} = py_settings:check(#{}),
+    {ok, #{python := "python3", env := [{"A", "b"}]}} = py_settings:check(#{python => <<"python3">>, env => [{<<"A">>, "b"}]}),
+    {error, {bad_setting, hosts, <<"setting hosts must be an integer from 0, not many">>}} = py_settings:check(#{hosts => many}).
+
+admission(_) ->
+    [A, B, C] = [spawn(fun() -> ok end) || _ <- [a, b, c]],
+    A0 = py_admission:new(1),
+    {ok, none, A1} = py_admission:admit(A, thread, A0),
+    {refused, _} = py_admission:admit(B, thread, A1),
+    {ok, none, A2} = py_admission:admit(B, thread, py_admission:leave(A, A1)),
+    ?assertEqual([B], py_admission:threads(A2)),
+    A3 = py_admission:expect(<<"t">>, C, A2),
+    {ok, {C, <<"t">>}, A4} = py_admission:admit(A, {context, <<"t">>}, A3),
+    {refused, <<"unknown token">>} = py_admission:admit(A, {context, <<"t">>}, A4),
+    {refused, _} = py_admission:admit(A, {context, <<"t">>}, py_admission:forget(C, A3)).
+
+handshake(_) ->
+    {ok, thread, #{}} = py_handshake:hello(term_to_binary({erlpy, 1, thread, #{}})),
+    {ok, {host, <<"t">>}, #{os_pid := 1}} = py_handshake:hello(term_to_binary({erlpy, 1, {host, <<"t">>}, #{os_pid => 1}})),
+    [{refused, _} = py_handshake:hello(term_to_binary(Term)) || Term <- [x, {erlpy, 1, x, #{}}, {erlpy, 1, thread, []}, {erlpy, 2, thread, #{}}]],
+    {refused, _} = py_handshake:hello(<<131>>),
+    {refused, _} = py_handshake:hello(<<>>).
+
+%% Pool
+
+pool(Contexts, Max) -> pool(1, Contexts, Max).
+pool(Hosts, Contexts, Max) -> py_pool:new(#{hosts => Hosts, contexts => Contexts, max_contexts => Max}).
+
+pid() -> spawn(fun() -> ok end).
+
+request(Where) ->
+    #{key => make_ref(), from => {self(), make_ref()}, where => Where, space => none, payload => <<>>, keep => false}.
+
+pool_grows_for_each_waiting_call(_) ->
+    Host = pid(),
+    {[{grow, Host}], P1} = py_pool:host(Host, up, pool(1, 3)),
+    %% One is coming, so the first call makes none; the second does.
+    {[], P2} = py_pool:submit(request(any), P1),
+    {[{grow, Host}], P3} = py_pool:submit(request(any), P2),
+    ?assertMatch(#{calls_waiting := 2}, py_pool:stats(P3)).
+
+pool_keeps_to_its_limit(_) ->
+    Host = pid(),
+    {[{grow, Host}, {grow, Host}], P1} = py_pool:host(Host, up, pool(5, 2)),
+    {[], P2} = py_pool:submit(request(any), P1),
+    {[], P3} = py_pool:submit(request(any), P2),
+    {[], P4} = py_pool:submit(request(any), P3),
+    ?assertMatch(#{calls_waiting := 3}, py_pool:stats(P4)).
+
+pool_serves_in_order(_) ->
+    [Host, Context] = [pid(), pid()],
+    {_, P1} = py_pool:host(Host, up, pool(1, 1)),
+    [R1, R2] = [request(any), request(any)],
+    {[], P2} = py_pool:submit(R1, P1),
+    {[], P3} = py_pool:submit(R2, P2),
+    {[{send, Context, Host, R1}], P4} = py_pool:joined(Context, Host, P3),
+    {[{send, Context, Host, R2}], P5} = py_pool:done(Context, P4),
+    {[], P6} = py_pool:done(Context, P5),
+    ?assertMatch(#{contexts_idle := 1, calls_waiting := 0}, py_pool:stats(P6)),
+    {[{kill, Context}], _} = py_pool:cancel(maps:get(key, R2), P5),
+    {[], _} = py_pool:cancel(maps:get(key, R2), P6).
+
+pool_host_fails(_) ->
+    Host = pid(),
+    R = request(any),
+    {[], P1} = py_pool:submit(R, pool(1, 1)),
+    {[{reply, R, {down, oops}}], P2} = py_pool:host(Host, {failed, oops}, P1),
+    {[{reply, R, {down, oops}}], P2} = py_pool:submit(R, P2),
+    {[], P3} = py_pool:host(Host, starting, P2),
+    {[], _} = py_pool:submit(R, P3).
+
+pool_prefers_last_used(_) ->
+    [Host, A, B] = [pid(), pid(), pid()],
+    {_, P1} = py_pool:host(Host, up, pool(2, 2)),
+    {_, P2} = py_pool:joined(A, Host, P1),
+    {_, P3} = py_pool:joined(B, Host, P2),
+    {[{send, B, Host, _}], P4} = py_pool:submit(request(any), P3),
+    {[{send, A, Host, _}], P5} = py_pool:submit(request({context, A}), P4),
+    {_, P6} = py_pool:done(B, P5),
+    {_, P7} = py_pool:done(A, P6),
+    {[{send, A, Host, _}], _} = py_pool:submit(request(any), P7),
+    ?assertEqual([A, B], py_pool:contexts(P7)).
+
+pool_spreads_over_hosts(_) ->
+    [H1, H2, A, B] = [pid(), pid(), pid(), pid()],
+    {_, P1} = py_pool:host(H1, up, pool(2, 1, 4)),
+    {_, P2} = py_pool:host(H2, up, P1),
+    {_, P3} = py_pool:joined(A, H1, P2),
+    {_, P4} = py_pool:joined(B, H2, P3),
+    {[{send, A, H1, _}], P5} = py_pool:submit(request({host, H1}), P4),
+    %% A busy host's namespace is not to be found on the idle one.
+    {[{grow, H1}], P6} = py_pool:submit(request({host, H1}), P5),
+    {[{send, B, H2, _}], _} = py_pool:submit(request(any), P6),
+    %% One host down is not all.
+    {_, P7} = py_pool:host(H1, {failed, oops}, P4),
+    {[{send, B, H2, _}], _} = py_pool:submit(request(any), P7).
+
+pool_context_never_comes(_) ->
+    Host = pid(),
+    R = request(any),
+    {[{grow, Host}], P1} = py_pool:host(Host, up, pool(1, 1)),
+    {[], P2} = py_pool:submit(R, P1),
+    {[{reply, R, {down, oops}}], P3} = py_pool:join_failed(Host, oops, P2),
+    {[{grow, Host}], _} = py_pool:submit(R, P3).
+
+host_arguments(_) ->
+    {ok, Settings} = py_settings:check(#{python => "/venv"}),
+    ?assertEqual(["host", "--beam", "/s", "--token", <<"t">>, "--max-frame", "67108864", "--max-workers", "1024", "--python", "/venv"],
+                 py_host:arguments("/s", <<"t">>, Settings)).
