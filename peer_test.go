@@ -11,7 +11,7 @@ import (
 	"github.com/erlpy/erlpy"
 )
 
-// peer is what the Python tests call when Go functions answer them: the same names as erlang/test/peer.erl.
+// peer is what the Python tests call when Go functions answer them: the same names as erlang/test/py_peer.erl.
 var peer = map[string]any{
 	"double_it":   func(x int) int { return 2 * x },
 	"add_one":     func(x int) int { return x + 1 },

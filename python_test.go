@@ -59,7 +59,7 @@ func TestPython(t *testing.T) {
 		})
 		t.Run(tag+"/beam", func(t *testing.T) {
 			t.Parallel()
-			runPytest(t, "beam", python, "build/erlpy", "run", "--python", python, "--erl", "erlang/test/peer.erl", "python/tests/run.py")
+			runPytest(t, "beam", python, "build/erlpy", "run", "--python", python, "--erl", "erlang/test/py_peer.erl", "python/tests/run.py")
 		})
 	}
 }

@@ -17,6 +17,7 @@ otp_lib() {
 	erl -noinput -boot no_dot_erlang -eval 'io:put_chars(code:lib_dir()), halt().' 2>/dev/null
 }
 
+# shellcheck disable=SC2317 # called by name, from need
 shared_libpython() {
 	python3 -c 'import os, sys, sysconfig
 v = sysconfig.get_config_var

@@ -1,7 +1,7 @@
 %% @doc Payloads: one term in the external term format. Pure.
 -module(py_term).
 
--export([encode/1, encode/2, decode/2]).
+-export([encode/1, encode/2, decode/2, words/0]).
 
 -type policy() :: safe | create.
 %% Whether a payload may make atoms that this node does not have yet (application setting `create_atoms').
@@ -35,6 +35,11 @@ decode(Payload, Policy) ->
     catch
         error:badarg -> {error, {bad_term, refusal(Policy)}}
     end.
+
+%% @doc The atoms that Python sends for values of its own. Being named here is what makes them known to every node that decodes.
+-spec words() -> [atom()].
+words() ->
+    [true, false, none, nan, infinity, neg_infinity].
 
 -spec limit(pos_integer(), pos_integer()) -> {limit, binary()}.
 limit(Size, MaxFrame) ->

@@ -17,7 +17,8 @@ all() ->
         compressed_term, unknown_atom, unknown_atom_allowed, equal_keys, trailing_bytes, not_a_call,
         killed_in_mid_call, end_of_file, end_of_file_in_frame, bye, cast, stray_message, get_status, suspend_resume, shutdown_in_call,
         trap_exit_shutdown, worker_limit, worker_place_freed, handler_reuse, many_at_once, stats, coordinator_crash,
-        nested_call, nested_error, nested_timeout, nested_keeps_mailbox, thread_is_no_context
+        nested_call, nested_error, nested_timeout, nested_keeps_mailbox, thread_is_no_context,
+        load_file, load_errors
     ].
 
 init_per_testcase(Case, Config) ->
@@ -464,3 +465,26 @@ thread_is_no_context(_) ->
     {_, Handler} = py_client:thread(),
     ?assertMatch({error, {host_down, _}}, py:eval(Handler, "1")),
     ?assertMatch({error, {host_down, <<"no Python host is configured", _/binary>>}}, py:eval("1")).
+
+%% Files, for `erlpy run --erl'
+
+load_file(Config) ->
+    File = source(Config, "py_loaded", "-export([one/1, two/2]).\none([X]) -> {X, two(1, 2)}.\ntwo(A, B) -> A + B.\n"),
+    {ok, [one]} = py_run:load(File),
+    {Socket, _} = py_client:thread(),
+    {3, 1, {7, 3}} = py_client:call(Socket, <<"one">>, [7]),
+    {3, 1, false} = py_client:call(Socket, registered, [<<"two">>]).
+
+load_errors(Config) ->
+    Wrong = source(Config, "py_wrong", "-export([f/1]).\nf([X]) -> Y.\n"),
+    {error, Text} = py_run:load(Wrong),
+    ?assertMatch({match, _}, re:run(Text, "py_wrong\\.erl:3:11: variable 'Y' is unbound")),
+    {error, Absent} = py_run:load("/nowhere/absent.erl"),
+    ?assertMatch({match, _}, re:run(Absent, "/nowhere/absent\\.erl: no such file or directory")),
+    {error, Taken} = py_run:load(source(Config, "lists", "-export([f/1]).\nf(_) -> ok.\n")),
+    ?assertMatch({match, _}, re:run(Taken, "OTP has a module of the name lists")).
+
+source(Config, Module, Text) ->
+    File = filename:join(proplists:get_value(priv_dir, Config), Module ++ ".erl"),
+    ok = file:write_file(File, ["-module(", Module, ").\n", Text]),
+    File.

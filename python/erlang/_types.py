@@ -138,7 +138,7 @@ def convert(value: Any) -> Any:
     if not any((base.__module__, base.__name__) in _EXACT for base in cls.__mro__):
         plain = _plain(value, cls)
         # Not isinstance: whatever else comes back would be sent here again, and perhaps for ever.
-        if type(plain) in _PLAIN and plain is not value:
+        if type(plain) in _PLAIN:
             return plain
     raise TypeError(f"{cls.__name__} has no Erlang term")
 
