@@ -15,7 +15,7 @@ import (
 var peer = map[string]any{
 	"double_it":   func(x int) int { return 2 * x },
 	"add_one":     func(x int) int { return x + 1 },
-	"my_function": func(a, b any) []any { return []any{a, b} },
+	"my_function": func(a, b any) (any, any) { return a, b },
 	"maybe_fail":  func(x int) error { return errors.New("maybe_fail: 42") },
 	"echo":        func(x any) any { return x },
 	"args":        func(args ...any) []any { return args },

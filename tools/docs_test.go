@@ -74,6 +74,7 @@ func accepts(t *testing.T, text, program string, args ...string) {
 	}
 	cmd := exec.Command(program, args...)
 	cmd.Stdin = strings.NewReader(text)
+	cmd.Env = append(os.Environ(), "ERL_CRASH_DUMP_SECONDS=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s\n%s", err, out, text)
 	}

@@ -7,19 +7,23 @@
 
 -export([main/0, load/1]).
 %% Started by name.
--export([run/0]).
+-export([guard/0, run/0]).
 
 -define(DESCRIPTOR, 3).
 
 %% @doc Returns at once, so that the node's start can end; the work is done, and the end awaited, by a process of its own.
 -spec main() -> ok.
 main() ->
-    _ = spawn(fun() ->
-        {_, Monitor} = spawn_monitor(fun run/0),
-        %% The process ends only by halting the node, so one that ends otherwise has crashed: a node without it would never end.
-        receive {'DOWN', Monitor, process, _, _} -> halt(1) end
-    end),
+    _ = proc_lib:spawn(?MODULE, guard, []),
     ok.
+
+%% @private
+%% The process that does the work ends only by halting the node, so one that ends otherwise has crashed: a node without it would
+%% never end.
+-spec guard() -> no_return().
+guard() ->
+    {_, Monitor} = spawn_monitor(?MODULE, run, []),
+    receive {'DOWN', Monitor, process, _, _} -> halt(1) end.
 
 %% @private
 -spec run() -> no_return().
@@ -40,8 +44,7 @@ run() ->
 -spec fail(socket:socket(), unicode:chardata()) -> no_return().
 fail(Line, Text) ->
     say(Line, ["error ", string:replace(string:trim(Text), "\n", "\\n", all)]),
-    _ = application:stop(erlang_python),
-    halt(1).
+    stop(1).
 
 -spec prepare(string(), [file:filename()]) -> {ok, [binary()]} | {error, unicode:chardata()}.
 prepare(Socket, Files) ->
@@ -122,6 +125,12 @@ wait(Line) ->
     case socket:recv(Line, 0) of
         {ok, _} -> wait(Line);
         {error, _} ->
-            _ = application:stop(erlang_python),
-            halt(0)
+            stop(0)
     end.
+
+%% Stops in good order, so that the socket goes, without the node's report of it: to the user this is the end of a script.
+-spec stop(0 | 1) -> no_return().
+stop(Status) ->
+    ok = logger:set_primary_config(level, error),
+    _ = application:stop(erlang_python),
+    halt(Status).

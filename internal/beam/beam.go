@@ -72,7 +72,7 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		return nil, err
 	}
 	n.line = ours
-	args := []string{"-noshell", "-boot", "no_dot_erlang", "-pa", filepath.Join(app, "ebin"), "-s", "py_run", "main", "-extra", n.socket}
+	args := []string{"-noshell", "-boot", "no_dot_erlang", "-kernel", "logger", logToStderr, "-pa", filepath.Join(app, "ebin"), "-s", "py_run", "main", "-extra", n.socket}
 	n.cmd = exec.Command(erl, append(args, o.Files...)...)
 	n.cmd.Stdout, n.cmd.Stderr = o.Stdout, o.Stderr
 	n.cmd.ExtraFiles = []*os.File{theirs}
@@ -92,6 +92,9 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	}
 	return n, nil
 }
+
+// logToStderr keeps the node's log out of the standard output, which is the script's.
+const logToStderr = "[{handler, default, logger_std_h, #{config => #{type => standard_error}}}]"
 
 // ready hears what the node says.
 func (n *Node) ready(ctx context.Context) error {

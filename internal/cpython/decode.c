@@ -27,7 +27,7 @@ typedef struct {
 } decoder;
 
 static PyObject *malformed(decoder *d) {
-    return raise_error(py.PyExc_ValueError, "malformed term at byte %zu", (size_t)(d->p - d->begin));
+    return raise_term("bad_term", "malformed term at byte %zu", (size_t)(d->p - d->begin));
 }
 
 static size_t left(decoder *d) { return (size_t)(d->end - d->p); }
@@ -133,7 +133,7 @@ static PyObject *tagged_bytes(decoder *d) {
 static PyObject *enter(decoder *d, int kind, uint32_t n, const uint8_t *start) {
     if (left(d) < (uint64_t)n * (kind == DICT ? 2 : 1)) return malformed(d);
     if (n > 0 && d->depth >= limits.max_depth)
-        return raise_error(py.PyExc_ValueError, "nested deeper than max_depth (%zu)", limits.max_depth);
+        return raise_term("limit", "nested deeper than max_depth (%zu)", limits.max_depth);
     PyObject *o = kind == LIST ? py.PyList_New((Py_ssize_t)n) : kind == TUPLE ? py.PyTuple_New((Py_ssize_t)n) : py.PyDict_New();
     if (o == NULL || (n == 0 && kind != LIST)) return o;
     if (d->depth == d->cap) {

@@ -274,9 +274,7 @@ static void name_place(encoder *e, const char *where) {
         used += (size_t)snprintf(path + used, sizeof path - used, l->value == NULL ? "[%.60s]" : " key %.60s", text ? text : "?");
         drop(repr);
     }
-    PyObject *type = (PyObject *)type_of(exc);
-    /* A subclass may want other arguments than one text. */
-    PyObject *raised = py.PyType_IsSubtype((PyTypeObject *)type, (PyTypeObject *)py.PyExc_ValueError) ? py.PyExc_ValueError : py.PyExc_TypeError;
+    int is_value = py.PyType_IsSubtype(type_of(exc), (PyTypeObject *)py.PyExc_ValueError);
     PyObject *args = py.PyTuple_New(1);
     PyObject *str = NULL;
     if (args != NULL) {
@@ -285,7 +283,7 @@ static void name_place(encoder *e, const char *where) {
     }
     const char *text = str == NULL ? NULL : py.PyUnicode_AsUTF8AndSize(str, NULL);
     py.PyErr_Clear();
-    raise_error(raised, "%s: %s", path, text ? text : "cannot be converted");
+    raise_term(is_value ? "limit" : "type", "%s: %s", path, text ? text : "cannot be converted");
     drop(str);
     drop(args);
     drop(exc);

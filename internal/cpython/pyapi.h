@@ -11,6 +11,7 @@ typedef struct _typeobject PyTypeObject;
 typedef struct _ts PyThreadState;
 typedef struct PyConfig PyConfig;
 typedef ssize_t Py_ssize_t;
+typedef void (*PyCapsule_Destructor)(PyObject *);
 
 /* The same in every version from 3.8 on; returned by value. */
 typedef struct {

@@ -25,6 +25,10 @@ PY_FUNC(int, Py_FinalizeEx, (void), none, gil, 3.6)
 PY_FUNC(PyThreadState *, PyEval_SaveThread, (void), none, gil, 3.2)
 PY_FUNC(void, PyEval_RestoreThread, (PyThreadState *), none, any, 3.2)
 
+PY_FUNC(PyObject *, PyThreadState_GetDict, (void), borrowed, gil, 3.2)
+PY_FUNC(PyObject *, PyCapsule_New, (void *, const char *, PyCapsule_Destructor), new, gil, 3.2)
+PY_FUNC(void *, PyCapsule_GetPointer, (PyObject *, const char *), none, gil, 3.2)
+
 /* References and types. */
 PY_FUNC(void, Py_IncRef, (PyObject *), none, gil, 3.2)
 PY_FUNC(void, Py_DecRef, (PyObject *), none, gil, 3.2)

@@ -154,21 +154,6 @@ static int run(erlpy_thread *t, int event) {
     }
 }
 
-/* Raises what an error payload stands for. */
-static PyObject *raise_failure(PyObject *payload) {
-    if (payload == NULL) return NULL;
-    PyObject *args = py.PyTuple_New(1), *exc = NULL;
-    if (args != NULL && hooks.failure != NULL) {
-        py.PyTuple_SetItem(args, 0, own(payload));
-        exc = py.PyObject_CallObject(hooks.failure, args);
-    }
-    drop(args);
-    drop(payload);
-    if (exc != NULL) raise_instance(exc);
-    else if (!py.PyErr_Occurred()) raise_error(py.PyExc_RuntimeError, "erlang: a call failed before the module was ready");
-    return NULL;
-}
-
 /* Runs from event to the end and converts what is in the frame then. */
 static PyObject *complete(erlpy_thread *t, int event) {
     t->busy = 1;

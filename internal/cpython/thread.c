@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "refs.h"
+
 atomic_int erlpy_state = STATE_RUN;
 int erlpy_close_fd = -1;
 int erlpy_forked;
@@ -22,6 +24,30 @@ static void on_thread_exit(void *p) {
     self = NULL;
     if (!erlpy_forked) thread_end(t);
     free(t);
+}
+
+static const char capsule_name[] = "erlang.thread";
+
+/* This thread's first Python thread state has ended: what is called after that, by destructors or by a C thread that attaches anew, is
+ * left to the key. */
+static _Thread_local int detached;
+
+/* Runs as the Python thread state is cleared, with the GIL; or, at the interpreter's end, on the main thread for all others, whose states are
+ * still theirs. */
+static void on_detach(PyObject *capsule) {
+    if (erlpy_forked || self == NULL || py.PyCapsule_GetPointer(capsule, capsule_name) != self) return;
+    detached = 1;
+    thread_leave();
+}
+
+/* Ties t to the Python thread state. Without memory for that the key alone releases it, a little later. */
+static void tie(erlpy_thread *t) {
+    PyObject *dict = detached ? NULL : py.PyThreadState_GetDict();
+    if (dict == NULL) return;
+    PyObject *capsule = py.PyCapsule_New(t, capsule_name, on_detach);
+    if (capsule != NULL) py.PyDict_SetItemString(dict, capsule_name, capsule);
+    drop(capsule);
+    py.PyErr_Clear();
 }
 
 void thread_leave(void) {
@@ -58,7 +84,9 @@ erlpy_thread *thread_self(void) {
         free(t);
         return NULL;
     }
-    return self = t;
+    self = t;
+    tie(t);
+    return t;
 }
 
 /* Threads between gil_release and gil_take. */

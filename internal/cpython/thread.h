@@ -25,7 +25,10 @@ extern _Thread_local int erlpy_is_main;
  * errno. */
 int thread_setup(void);
 
-/* This thread's state, made on its first call; NULL when there is no memory. Needs no GIL. */
+/* This thread's state, made on its first call; NULL when there is no memory. Needs the GIL.
+ *
+ * It ends with the Python thread state, which is before join() returns, so that the next thread finds the worker in the pool; and where that
+ * does not happen, in a thread that the interpreter's end cuts off, by the destructor of a pthread key. */
 erlpy_thread *thread_self(void);
 
 /* Ends this thread's state before the thread itself ends. Python's main thread is one that Go made, and must: by the time that thread keys are

@@ -45,7 +45,7 @@ def test_arguments_arrive_in_order(arguments: tuple[object, ...]) -> None:
 
 
 def test_two_arguments() -> None:
-    assert list(erlang.call("my_function", "a", [1])) == ["a", [1]]
+    assert erlang.call("my_function", "a", [1]) == ("a", [1])
 
 
 def test_calls_in_a_row_on_one_thread_use_one_worker() -> None:
