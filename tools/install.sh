@@ -63,6 +63,7 @@ want() {
 		need "erlang-${application//_/-}" compgen -G "$lib/$application-*/ebin/$application.app"
 	done
 	[ "$1" != lint ] || need shellcheck command -v shellcheck
+	[ "$1" != lint ] || need libpython3-dev compgen -G "/usr/include/python3*/Python.h" # the prototypes are checked against it
 }
 
 as_root() {

@@ -28,6 +28,7 @@ check vet go vet ./...
 check staticcheck go run "honnef.co/go/tools/cmd/staticcheck@${STATICCHECK:?}" ./...
 check mypy mypy
 check stubtest env MYPYPATH=python build/erlpy run --python build/venv/lint tools/stubtest.py
+check prototypes tools/check_slots.sh build/venv/[0-9d]*/bin/python
 check xref rebar3 xref
 check dialyzer rebar3 dialyzer
 check shellcheck shellcheck tools/*.sh .ci/run

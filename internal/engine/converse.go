@@ -149,7 +149,7 @@ func (e *Engine) failed(t *cpython.Thread, s *session, err error) cpython.Action
 	case errors.As(err, &limit): // nothing was sent, the channel is good
 		e.finish(s)
 		return e.fail(t, err)
-	case errors.Is(err, channel.ErrStale) && x.kind == outgoing && !x.retried && len(s.stack) == 1:
+	case errors.Is(err, channel.ErrStale) && x.kind == outgoing && !x.retried && s.alone():
 		// The handler had gone while this worker was idle. It has seen nothing of the call: a new one may.
 		s.w.Drop()
 		x.ch, x.phase, x.retried = nil, opening, true

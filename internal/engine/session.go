@@ -24,6 +24,17 @@ func (s *session) pop() {
 	s.stack = s.stack[:len(s.stack)-1]
 }
 
+// alone reports whether nothing below the youngest entry is on the same channel.
+func (s *session) alone() bool {
+	top := len(s.stack) - 1
+	for _, x := range s.stack[:top] {
+		if x.ch == s.stack[top].ch {
+			return false
+		}
+	}
+	return true
+}
+
 // sessions gives each session a small number, which is what C keeps: no Go pointer ever does. Numbers are reused.
 type sessions struct {
 	mu    sync.Mutex

@@ -1,6 +1,7 @@
 package funcs_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/erlpy/erlpy/internal/funcs"
@@ -28,7 +29,7 @@ func BenchmarkCall(b *testing.B) {
 			b.ReportAllocs()
 			f, args, buf := register(b, bm.fn), encode(b, bm.args...), make([]byte, 0, 256)
 			for b.Loop() {
-				if _, err := f.Call(nil, args, buf); err != nil {
+				if _, err := f.Call(context.Background(), args, buf); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -64,7 +65,7 @@ func TestNoAllocation(t *testing.T) {
 		}
 		args, buf := encode(t, bm.args...), make([]byte, 0, 256)
 		n := testing.AllocsPerRun(100, func() {
-			if _, err := r.Lookup(name).Call(nil, args, buf); err != nil {
+			if _, err := r.Lookup(name).Call(context.Background(), args, buf); err != nil {
 				t.Fatal(err)
 			}
 		})

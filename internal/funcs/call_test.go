@@ -198,7 +198,8 @@ func TestContext(t *testing.T) {
 	if err != nil || !bytes.Equal(out, []byte{131, 97, 5}) {
 		t.Errorf("got %x, %v", out, err)
 	}
-	if _, err := f.Call(nil, encode(t), nil); err != nil { //lint:ignore SA1012 documented
+	//lint:ignore SA1012 that this is allowed is documented
+	if _, err := f.Call(nil, encode(t), nil); err != nil {
 		t.Errorf("without a context: %v", err)
 	}
 }

@@ -29,6 +29,7 @@ func TestRegisterRefuses(t *testing.T) {
 		{"f", func([]struct{ F func() }) {}, "register f: parameter 1 ([]struct { F func() }): [].F: func() has no Erlang term"},
 		{"f", func(map[*int]int) {}, "register f: parameter 1 (map[*int]int): [key]: *int has no Erlang term"},
 		{"f", func() (int, complex128) { return 0, 0 }, "register f: result 2 (complex128): complex128 has no Erlang term"},
+		//lint:ignore ST1008 that this is refused is what is tested
 		{"f", func() (error, int) { return nil, 0 }, "register f: result 1: an error must be the last result"},
 	}
 	var r funcs.Registry

@@ -1,0 +1,114 @@
+package erlpy_test
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/erlpy/erlpy"
+	"github.com/erlpy/erlpy/internal/beam"
+)
+
+// startNode starts a node with the functions of the tests that listens on socket, and ends it with the test.
+func startNode(t *testing.T, socket string) *beam.Node {
+	t.Helper()
+	if _, err := exec.LookPath("erl"); err != nil {
+		missing(t, "no erl: run `make test`")
+	}
+	node, err := beam.Start(context.Background(), beam.Options{
+		Files: []string{"erlang/test/py_peer.erl"}, AppDir: "build/lib/erlang_python", Socket: socket,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = node.Stop() })
+	return node
+}
+
+// A node goes and comes back: who waits hears of it at once, and the same threads call again without any ado.
+func TestNodeStopsAndComesBack(t *testing.T) {
+	isolated(t, func(t *testing.T) {
+		socket := filepath.Join(t.TempDir(), "s")
+		node := startNode(t, socket)
+		rt, err := erlpy.Start(t.Context(), erlpy.Options{BEAM: socket})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rt.Close()
+		waiting := make(chan struct{}, 1)
+		if err := rt.Register("waiting", func() { waiting <- struct{}{} }); err != nil {
+			t.Fatal(err)
+		}
+		must(t, rt, `
+import erlang, threading, time
+assert erlang.call('double_it', 21) == 42
+
+class Worker(threading.Thread):
+    """Calls whenever it is told to, always on this same thread."""
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.turn, self.done = threading.Semaphore(0), threading.Semaphore(0)
+        self.start()
+    def run(self):
+        while self.turn.acquire():
+            try: self.answer = erlang.call('double_it', 4)
+            except erlang.Error as e: self.answer = type(e).__name__
+            self.done.release()
+    def ask(self):
+        self.turn.release()
+        self.done.acquire()
+        return self.answer
+
+idle = Worker()
+assert idle.ask() == 8
+def wait():
+    erlang.waiting()
+    try: erlang.call('sleep', 60000)
+    except erlang.Disconnected: told.append(time.monotonic())
+told = []
+thread = threading.Thread(target=wait)
+thread.start()
+`)
+		<-waiting
+		// The function runs once the node has counted it: until then the call may not have been sent.
+		for s := rt.Stats(); s.InFlight == 0; s = rt.Stats() {
+			time.Sleep(time.Millisecond)
+		}
+		before := time.Now()
+		if err := node.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		must(t, rt, "thread.join()\nassert told\nassert idle.ask() == 'Disconnected'")
+		t.Logf("the node stopped, and the waiting thread was told, within %v", time.Since(before))
+		startNode(t, socket)
+		must(t, rt, `
+assert idle.ask() == 8
+assert erlang.call('double_it', 5) == 10
+assert erlang.stats()['reconnects'] >= 1, erlang.stats()`)
+		// Go functions come first, under the same name too.
+		if err := rt.Register("double_it", func(x int) int { return -x }); err != nil {
+			t.Fatal(err)
+		}
+		must(t, rt, "assert erlang.call('double_it', 5) == -5")
+	})
+}
+
+// Two programs at one node, and a socket at which nobody listens.
+func TestAttach(t *testing.T) {
+	isolated(t, func(t *testing.T) {
+		rt, err := erlpy.Start(t.Context(), erlpy.Options{BEAM: filepath.Join(t.TempDir(), "nobody")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rt.Close()
+		err = rt.Exec(t.Context(), "import erlang\nerlang.call('double_it', 1)")
+		var e *erlpy.PythonError
+		if !errors.As(err, &e) || e.Type != "Disconnected" || !strings.Contains(e.Message, "nobody") {
+			t.Errorf("nobody listens: %v", err)
+		}
+	})
+}
