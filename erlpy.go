@@ -25,6 +25,10 @@ type Options struct {
 	MaxWorkers int
 	// MaxContexts is how many Python threads may serve Exec, Eval and Call at once. 0 is 64.
 	MaxContexts int
+	// MaxNesting is how deep calls may nest on one thread. 0 is 100.
+	MaxNesting int
+	// MaxAsync is how many Go functions that were called by async_call, submit or map may run at once; others wait. 0 is 1000.
+	MaxAsync int
 	// Poll is how often a thread looks for its answer before it sleeps. 0 is 50, negative is once.
 	Poll int
 }
@@ -48,7 +52,7 @@ func Start(ctx context.Context, o Options) (*Runtime, error) {
 	rt := &Runtime{funcs: new(funcs.Registry), ended: make(chan struct{})}
 	rt.engine, err = engine.New(engine.Options{
 		Install: install, BEAM: o.BEAM, MaxFrame: o.MaxFrame, MaxWorkers: o.MaxWorkers, MaxContexts: o.MaxContexts,
-		Poll: o.Poll, Funcs: rt.funcs,
+		MaxNesting: o.MaxNesting, MaxAsync: o.MaxAsync, Poll: o.Poll, Funcs: rt.funcs,
 	})
 	if err != nil {
 		return nil, err

@@ -14,6 +14,8 @@ import (
 var (
 	ErrStarted     = cpython.ErrStarted    // this process has started a Python before
 	ErrClosed      = engine.ErrClosed      // the runtime is closed
+	ErrBusy        = engine.ErrBusy        // all Python threads for calls wait for functions that they have called
+	ErrGone        = engine.ErrGone        // the Python thread does not wait any more for the function that calls it back
 	ErrNoPython    = pyfind.ErrNoPython    // there is no such Python
 	ErrNoLibrary   = pyfind.ErrNoLibrary   // it has no shared library to load
 	ErrUnsupported = pyfind.ErrUnsupported // it is not CPython 3.9 or later

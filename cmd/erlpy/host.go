@@ -48,6 +48,8 @@ func hostCommand() *cobra.Command {
 	cmd.Flags().StringVar(&token, "token", "", "what the node will know this host by")
 	cmd.Flags().IntVar(&o.MaxFrame, "max-frame", 0, "largest frame in bytes (default 64 MiB)")
 	cmd.Flags().IntVar(&o.MaxWorkers, "max-workers", 0, "most threads with a connection (default 1024)")
+	cmd.Flags().IntVar(&o.MaxNesting, "max-nesting", 0, "most calls within calls on one thread (default 100)")
+	cmd.Flags().IntVar(&o.MaxAsync, "max-async", 0, "most submitted Go functions at once (default 1000)")
 	cmd.Flags().IntVar(&o.Poll, "poll", 0, "tries before a thread sleeps; 0 for none (default chosen by the program)")
 	for _, name := range []string{"beam", "token"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {

@@ -1,7 +1,7 @@
 %% @doc Who is connected, who may connect. Pure; {@link py_coordinator} keeps it.
 -module(py_admission).
 
--export([new/1, expect/3, admit/3, adopt/2, leave/2, forget/2, threads/1]).
+-export([new/1, expect/3, admit/3, adopt/2, leave/2, forget/2, threads/1, serves/2]).
 -export_type([admission/0]).
 
 -record(admission, {
@@ -30,6 +30,9 @@ admit(_Handler, thread, #admission{threads = Threads, max_workers = Max}) when T
     {refused, <<"too many workers: ", (integer_to_binary(Max))/binary, " are connected (setting max_workers)">>};
 admit(Handler, thread, #admission{threads = Threads} = Admission) ->
     {ok, none, enter(Handler, thread, Admission#admission{threads = Threads + 1})};
+admit(Handler, async, Admission) ->
+    %% One for each program, whatever the number of its threads.
+    {ok, none, enter(Handler, async, Admission)};
 admit(Handler, {_, Token} = Role, #admission{tokens = Tokens} = Admission) ->
     case maps:take(Token, Tokens) of
         {Owner, Rest} -> {ok, {Owner, Token}, enter(Handler, Role, Admission#admission{tokens = Rest})};
@@ -59,6 +62,15 @@ forget(Owner, #admission{tokens = Tokens} = Admission) ->
 -spec threads(admission()) -> [pid()].
 threads(#admission{handlers = Handlers}) ->
     [Pid || {Pid, thread} <- maps:to_list(Handlers)].
+
+%% @doc Whether that is the handler of a thread or a context: one whose end ends a function.
+-spec serves(pid(), admission()) -> boolean().
+serves(Handler, #admission{handlers = Handlers}) ->
+    case Handlers of
+        #{Handler := thread} -> true;
+        #{Handler := {context, _}} -> true;
+        #{} -> false
+    end.
 
 -spec enter(pid(), py_handshake:role(), admission()) -> admission().
 enter(Handler, Role, #admission{handlers = Handlers} = Admission) ->

@@ -5,7 +5,7 @@
 %% and any other.
 -module(py_channel).
 
--export([new/2, next/1, cancel/1, recv/2, send/4, close/1]).
+-export([new/2, next/1, cancel/1, recv/2, send/4, write/2, close/1]).
 -export_type([channel/0, options/0, reason/0]).
 
 -type options() :: #{max_frame := pos_integer(), poll := non_neg_integer()}.
@@ -81,6 +81,19 @@ send(#channel{socket = Socket}, Kind, Id, Payload) ->
     case sent(socket:send(Socket, py_frame:header(Kind, Id, byte_size(Payload)))) of
         ok -> sent(socket:send(Socket, Payload));
         Error -> Error
+    end.
+
+%% @doc Sends what can be sent at once, whole frames by {@link py_frame}. After the message `{'$socket', _, select, Handle}' the caller writes
+%% the rest; until then nothing else.
+-spec write(channel(), iodata()) -> ok | {wait, reference(), Rest :: iodata()} | {error, reason()}.
+write(#channel{socket = Socket} = Channel, Data) ->
+    case socket:send(Socket, Data, [], nowait) of
+        ok -> ok;
+        {ok, Rest} -> write(Channel, Rest);
+        {select, {{select_info, _, Handle}, Rest}} -> {wait, Handle, Rest};
+        {select, {select_info, _, Handle}} -> {wait, Handle, Data};
+        {error, {Reason, _Rest}} -> {error, Reason};
+        {error, Reason} -> {error, Reason}
     end.
 
 -spec sent(ok | {ok, binary()} | {error, term()}) -> ok | {error, reason()}.

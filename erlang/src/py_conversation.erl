@@ -6,7 +6,7 @@
 
 -export([new/2, channel/1, next/1, cancel/1, calls/1]).
 -export([serve/2, request/2]).
--export([inside/0, nested/2, set_space/2]).
+-export([inside/0, runs/1, nested/2, set_space/2]).
 -export_type([conversation/0, outcome/0, space/0]).
 
 -record(conversation, {
@@ -16,6 +16,9 @@
     next_id = 1 :: py_frame:id(),
     calls = 0 :: non_neg_integer(),
     space = none :: space(),
+    %% Calls of Python that wait inside each other, and how many may.
+    depth = 0 :: non_neg_integer(),
+    max_nesting :: pos_integer(),
     %% Why nothing can be said any more, once that is so.
     broken = none :: none | {broken, term()}
 }).
@@ -32,7 +35,7 @@
 
 -spec new(py_channel:channel(), #{max_frame := pos_integer(), policy := py_term:policy(), _ => _}) -> conversation().
 new(Channel, #{max_frame := MaxFrame, policy := Policy}) ->
-    #conversation{channel = Channel, max_frame = MaxFrame, policy = Policy}.
+    #conversation{channel = Channel, max_frame = MaxFrame, policy = Policy, max_nesting = py_settings:get(max_nesting)}.
 
 -spec channel(conversation()) -> py_channel:channel().
 channel(#conversation{channel = Channel}) ->
@@ -76,10 +79,10 @@ serve({cast, _Id, Payload}, Conversation) ->
             {ok, Conversation1}
     end.
 
--spec run(binary(), conversation()) -> {{ok, term()} | {error, py_failure:failure()}, conversation()}.
+-spec run(binary(), conversation()) -> {py_function:result(), conversation()}.
 run(Payload, #conversation{policy = Policy, calls = Calls} = Conversation) ->
     Conversation1 = Conversation#conversation{calls = Calls + 1},
-    case py_term:decode(Payload, Policy) of
+    case py_function:decode(Payload, Policy) of
         {ok, {Target, Args}} ->
             put(?KEY, Conversation1),
             Answer = py_function:run(Target, Args),
@@ -88,26 +91,16 @@ run(Payload, #conversation{policy = Policy, calls = Calls} = Conversation) ->
                 #conversation{} = Conversation2 -> {Answer, Conversation2};
                 _ -> {Answer, Conversation1}
             end;
-        {ok, _Other} ->
-            {{error, py_failure:bad_term(<<"a call is a pair of a target and a list of arguments">>)}, Conversation1};
         {error, Failure} ->
             {{error, Failure}, Conversation1}
     end.
 
--spec answer(py_frame:id(), {ok, term()} | {error, py_failure:failure()}, conversation()) ->
-    {ok, conversation()} | {error, term()}.
+-spec answer(py_frame:id(), py_function:result(), conversation()) -> {ok, conversation()} | {error, term()}.
 answer(_Id, _Answer, #conversation{broken = {broken, Reason}}) ->
     {error, Reason};
-answer(Id, {Kind, Term}, #conversation{channel = Channel, max_frame = MaxFrame} = Conversation) ->
-    Sent =
-        case py_term:encode(Term, MaxFrame) of
-            {ok, Payload} ->
-                py_channel:send(Channel, Kind, Id, Payload);
-            {error, Limit} ->
-                {ok, Payload} = py_term:encode(py_failure:shrink(Kind, Term, Limit), MaxFrame),
-                py_channel:send(Channel, error, Id, Payload)
-        end,
-    case Sent of
+answer(Id, Answer, #conversation{channel = Channel, max_frame = MaxFrame} = Conversation) ->
+    {Kind, Payload} = py_function:answer(Answer, MaxFrame),
+    case py_channel:send(Channel, Kind, Id, Payload) of
         ok -> {ok, Conversation};
         {error, Reason} -> {error, Reason}
     end.
@@ -132,6 +125,14 @@ inside() ->
         undefined -> false
     end.
 
+%% @doc Whether that handler runs a registered function now: the Python thread at its other end waits for Erlang.
+-spec runs(pid()) -> boolean().
+runs(Handler) ->
+    case process_info(Handler, dictionary) of
+        {dictionary, Dictionary} -> lists:keymember(?KEY, 1, Dictionary);
+        undefined -> false
+    end.
+
 %% @doc Says for whom Python works from now on.
 -spec set_space(space(), conversation()) -> conversation().
 set_space(Space, Conversation) ->
@@ -141,14 +142,22 @@ set_space(Space, Conversation) ->
 %% Only messages of the socket are received, so what the function itself waits for stays in its mailbox.
 -spec nested(binary(), timeout()) -> outcome().
 nested(Payload, Timeout) ->
-    #conversation{} = Conversation = erase(?KEY),
-    {Outcome, Conversation1} =
-        case request(Payload, Conversation) of
-            {ok, Id, Asked} -> await(Id, deadline(Timeout), Asked);
-            {error, Reason} -> break(Reason, Conversation)
-        end,
-    put(?KEY, Conversation1),
-    Outcome.
+    case get(?KEY) of
+        #conversation{depth = Max, max_nesting = Max} ->
+            {error, py_term:encode(py_failure:nesting(Max))};
+        #conversation{depth = Depth} = Conversation ->
+            _ = erase(?KEY),
+            {Outcome, Conversation1} = ask(Payload, Timeout, Conversation#conversation{depth = Depth + 1}),
+            put(?KEY, Conversation1#conversation{depth = Depth}),
+            Outcome
+    end.
+
+-spec ask(binary(), timeout(), conversation()) -> {outcome(), conversation()}.
+ask(Payload, Timeout, Conversation) ->
+    case request(Payload, Conversation) of
+        {ok, Id, Asked} -> await(Id, deadline(Timeout), Asked);
+        {error, Reason} -> break(Reason, Conversation)
+    end.
 
 -spec await(py_frame:id(), infinity | integer(), conversation()) -> {outcome(), conversation()}.
 await(Id, Deadline, Conversation) ->

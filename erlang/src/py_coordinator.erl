@@ -4,7 +4,7 @@
 -module(py_coordinator).
 -behaviour(gen_server).
 
--export([start_link/1, path/0, admit/2, expect/1, threads/0]).
+-export([start_link/1, path/0, admit/2, expect/1, threads/0, dismiss/1]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2]).
 
 -include_lib("kernel/include/logger.hrl").
@@ -44,6 +44,14 @@ expect(Kind) ->
 threads() ->
     gen_server:call(?MODULE, threads).
 
+%% @doc Ends a handler with what it runs; `false' when that process is none.
+-spec dismiss(pid()) -> boolean().
+dismiss(Handler) ->
+    case gen_server:call(?MODULE, {serves, Handler}) of
+        true -> py_handler_sup:dismiss(Handler, cancelled), true;
+        false -> false
+    end.
+
 %% gen_server
 
 -spec init(string()) -> {ok, #state{}, {continue, accept}} | {stop, term()}.
@@ -81,6 +89,8 @@ handle_call({expect, Kind}, {Owner, _}, #state{admission = Admission, owners = O
     {reply, Token, State#state{admission = py_admission:expect(Token, Owner, Admission), owners = Owners1}};
 handle_call(threads, _From, #state{admission = Admission} = State) ->
     {reply, py_admission:threads(Admission), State};
+handle_call({serves, Handler}, _From, #state{admission = Admission} = State) ->
+    {reply, py_admission:serves(Handler, Admission), State};
 handle_call(path, _From, #state{path = Path} = State) ->
     {reply, Path, State}.
 

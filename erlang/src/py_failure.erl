@@ -1,13 +1,13 @@
 %% @doc Failures of a registered function, in the shapes of PROTOCOL.md, section 5. Pure.
 -module(py_failure).
 
--export([raised/3, not_registered/1, bad_term/1, shrink/3]).
+-export([raised/3, not_registered/1, bad_term/1, process/1, nesting/1, shrink/3]).
 -export_type([failure/0]).
 
 -type failure() ::
     {raised, error | exit | throw, Reason :: term(), Text :: binary(), Stack :: [binary()]}
     | {not_registered, binary()}
-    | {limit | bad_term, binary()}.
+    | {limit | bad_term | process, binary()}.
 
 -define(MAX_TEXT, 4096).
 
@@ -24,6 +24,15 @@ not_registered(Name) ->
 -spec bad_term(binary()) -> failure().
 bad_term(Text) ->
     {bad_term, Text}.
+
+-spec process(binary()) -> failure().
+process(Text) ->
+    {process, Text}.
+
+%% @doc Calls that wait for each other, more than may.
+-spec nesting(pos_integer()) -> failure().
+nesting(Max) ->
+    {limit, <<"calls are nested deeper than ", (integer_to_binary(Max))/binary, " (setting max_nesting)">>}.
 
 %% @doc What is said in place of an answer that does not fit a frame: of a failure at least its text, of a result the limit.
 -spec shrink(ok | error, term(), {limit, binary()}) -> failure().

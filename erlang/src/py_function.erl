@@ -1,24 +1,42 @@
-%% @doc Python's calls of the node: what a target and its arguments mean (PROTOCOL.md, section 4), and running it.
+%% @doc Python's calls of the node, from payload to payload: what is asked for, running it, and what is answered.
 -module(py_function).
 
--export([run/2]).
+-export([decode/2, run/2, answer/2]).
+-export_type([result/0]).
 
-%% @doc The frame that answers a call. Never fails: whatever the registered function does short of ending its process
-%% becomes an error.
--spec run(term(), term()) -> {ok, term()} | {error, py_failure:failure()}.
+-type result() :: {ok, term()} | {error, py_failure:failure()}.
+
+%% @doc What a call or cast frame asks for.
+-spec decode(binary(), py_term:policy()) -> {ok, {Target :: term(), Args :: term()}} | {error, py_failure:failure()}.
+decode(Payload, Policy) ->
+    case py_term:decode(Payload, Policy) of
+        {ok, {Target, Args}} -> {ok, {Target, Args}};
+        {ok, _Other} -> {error, py_failure:bad_term(<<"a call is a pair of a target and a list of arguments">>)};
+        {error, Failure} -> {error, Failure}
+    end.
+
+%% @doc Does what a call asks for. Never fails: whatever the registered function does short of ending its process becomes an error.
+-spec run(term(), term()) -> result().
 run(Name, Args) when is_binary(Name), is_list(Args), length(Args) >= 0 ->
     case py_registry:lookup(Name) of
         {ok, Target} -> apply_target(Target, Args);
         error -> {error, py_failure:not_registered(Name)}
     end;
-run(registered, [Name]) when is_binary(Name) ->
-    {ok, py_registry:lookup(Name) =/= error};
-run(functions, []) ->
-    {ok, py_registry:names()};
 run(Target, Args) ->
-    {error, py_failure:bad_term(<<"not a call: ", (py_text:line({Target, Args}, 200))/binary>>)}.
+    py_operation:run(Target, Args).
 
--spec apply_target(py_registry:target(), [term()]) -> {ok, term()} | {error, py_failure:failure()}.
+%% @doc The kind and the payload of the frame that answers a call, within the limit.
+-spec answer(result(), pos_integer()) -> {ok | error, binary()}.
+answer({Kind, Term}, MaxFrame) ->
+    case py_term:encode(Term, MaxFrame) of
+        {ok, Payload} ->
+            {Kind, Payload};
+        {error, Limit} ->
+            {ok, Payload} = py_term:encode(py_failure:shrink(Kind, Term, Limit), MaxFrame),
+            {error, Payload}
+    end.
+
+-spec apply_target(py_registry:target(), [term()]) -> result().
 apply_target(Target, Args) ->
     try
         {ok, invoke(Target, Args)}

@@ -111,6 +111,8 @@ refuse(Text, Channel) ->
 welcome(Parent, Role, Channel) ->
     MaxFrame = py_settings:get(max_frame),
     case py_channel:send(Channel, hello, 0, py_handshake:welcome(self(), MaxFrame)) of
+        ok when Role =:= async ->
+            py_async:run(Parent, Channel);
         ok ->
             Policy = case py_settings:get(create_atoms) of true -> create; false -> safe end,
             Conversation = py_conversation:new(Channel, #{max_frame => MaxFrame, policy => Policy}),

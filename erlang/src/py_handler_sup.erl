@@ -2,8 +2,10 @@
 -module(py_handler_sup).
 -behaviour(supervisor).
 
--export([start_link/0, start_handler/0, handlers/0]).
+-export([start_link/0, start_handler/0, handlers/0, dismiss/2]).
 -export([init/1]).
+
+-define(MOMENT, 100).
 
 -spec start_link() -> supervisor:startlink_ret().
 start_link() ->
@@ -20,6 +22,17 @@ start_handler() ->
 -spec handlers() -> [pid()].
 handlers() ->
     [Pid || {_, Pid, _, _} <- supervisor:which_children(?MODULE), is_pid(Pid)].
+
+%% @doc Ends a handler, and the function that it may be running, for a reason that is no fault: nothing is reported. A function that
+%% has made it trap exits gets a moment to end by itself. The caller does not wait.
+-spec dismiss(pid(), term()) -> ok.
+dismiss(Handler, Reason) ->
+    exit(Handler, {shutdown, Reason}),
+    _ = spawn(fun() ->
+        Monitor = monitor(process, Handler),
+        receive {'DOWN', Monitor, process, _, _} -> true after ?MOMENT -> exit(Handler, kill) end
+    end),
+    ok.
 
 %% Temporary: a connection that has failed cannot be mended by a new process, the other end connects again.
 -spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.

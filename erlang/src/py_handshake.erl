@@ -5,7 +5,7 @@
 -export_type([role/0, token/0, info/0]).
 
 -type token() :: binary().
--type role() :: thread | {context, token()} | {host, token()}.
+-type role() :: thread | async | {context, token()} | {host, token()}.
 -type info() :: #{os_pid => integer(), thread => integer(), term() => term()}.
 
 -define(VERSION, 1).
@@ -19,8 +19,8 @@ hello(Payload) ->
     end.
 
 -spec parse(term()) -> {ok, role(), info()} | {refused, binary()}.
-parse({erlpy, ?VERSION, thread, Info}) when is_map(Info) ->
-    {ok, thread, Info};
+parse({erlpy, ?VERSION, Role, Info}) when (Role =:= thread orelse Role =:= async), is_map(Info) ->
+    {ok, Role, Info};
 parse({erlpy, ?VERSION, {Role, Token}, Info}) when (Role =:= context orelse Role =:= host), is_binary(Token), is_map(Info) ->
     {ok, {Role, Token}, Info};
 parse({erlpy, Version, _Role, _Info}) when is_integer(Version), Version =/= ?VERSION ->

@@ -3,12 +3,16 @@
 %%
 %% A call goes to an idle context; when there is none it waits, and the set of contexts grows by one, up to the limit. While a
 %% host starts calls wait for it; when its last start failed they fail at once.
+%%
+%% A call that nobody waits for any more is interrupted. Its context gets no other before both the call and the interrupt have been
+%% answered: an interrupt that comes late would hit the wrong one.
 -module(py_pool).
 
 -export([new/1]).
--export([host/3, host_gone/2, joined/3, join_failed/3, ended/3]).
--export([submit/2, done/2, cancel/2, await/3, replace/2, resize/2, stop/1]).
--export([contexts/1, waits/2, stats/1, running/1]).
+-export([host/3, host_gone/2, joined/3, join_failed/3, ended/4]).
+-export([submit/2, done/2, cancel/2, interrupt/2, interrupted/3, insist/3, give_up/3, refuse_waiting/1]).
+-export([await/3, replace/2, resize/2, stop/1]).
+-export([contexts/1, hosts/1, busy/2, full/1, stats/1, running/1]).
 -export_type([pool/0, effect/0, request/0, where/0, host_state/0]).
 
 -type host() :: pid().
@@ -25,13 +29,24 @@
 }.
 -type effect() ::
     {send, context(), host(), request()}
-    | {reply, request(), {down, term()}}
+    | {reply, request(), {down, term()} | interrupted | {max_contexts, pos_integer()}}
+    | {over, request()}
+    | {interrupt, context(), host()}
+    | {insist_later | kill_later, context(), Key :: reference()}
     | {ready, gen_server:from(), {ok, [context()]} | {down, term()}}
     | {grow, host()}
     | {grow_later, host()}
     | {kill, context()}.
 
--record(context, {host :: host(), number :: pos_integer(), request = none :: none | request()}).
+-record(context, {
+    host :: host(),
+    number :: pos_integer(),
+    request = none :: none | request(),
+    %% Whether what it does is to stop: the host has been asked, and has answered.
+    interrupt = none :: none | asked | answered,
+    %% Whether it is to stop because nobody waits for it.
+    cancelled = false :: boolean()
+}).
 
 -record(pool, {
     %% Hosts there should be, and contexts for each; none of these while stopped.
@@ -97,19 +112,32 @@ join_failed(Host, Reason, Pool) ->
             settle(Pool1)
     end.
 
-%% @doc A context has ended, for whatever reason; the call it did fails.
--spec ended(context(), term(), pool()) -> result().
-ended(Context, Reason, #pool{contexts = Contexts, idle = Idle, waiting = Waiting} = Pool) ->
+%% @doc A context has ended, for whatever reason; the call it did fails. One that it was given but has not begun (`unsent') goes to another.
+-spec ended(context(), sent | unsent, term(), pool()) -> result().
+ended(Context, Sent, Reason, #pool{contexts = Contexts, idle = Idle, waiting = Waiting} = Pool) ->
     case maps:take(Context, Contexts) of
-        {#context{host = Host, request = Request}, Rest} ->
+        {#context{host = Host} = Ended, Rest} ->
             Own = [R || #{where := {context, C}} = R <- Waiting, C =:= Context],
-            {Effects, Pool1} = fail([Request || Request =/= none] ++ Own, Reason,
-                                    Pool#pool{contexts = Rest, idle = lists:delete(Context, Idle)}),
-            {More, Pool2} = demand(Pool1),
-            {Effects ++ [{grow_later, Host}] ++ More, Pool2};
+            {Effects, Pool1} = fail(Own, Reason, Pool#pool{contexts = Rest, idle = lists:delete(Context, Idle)}),
+            {More, Pool2} = left(Ended, Sent, Reason, Pool1),
+            {Last, Pool3} = demand(Pool2),
+            {Effects ++ More ++ [{grow_later, Host}] ++ Last, Pool3};
         error ->
             {[], Pool}
     end.
+
+-spec left(#context{}, sent | unsent, term(), pool()) -> result().
+left(#context{request = none}, _Sent, _Reason, Pool) ->
+    {[], Pool};
+left(#context{request = Request, interrupt = none}, unsent, Reason, Pool) ->
+    case Request of
+        #{where := {context, _}} -> {[refuse(Request, Reason)], Pool};
+        _ -> submit(Request, Pool)
+    end;
+left(#context{request = Request, interrupt = none}, sent, Reason, Pool) ->
+    {[refuse(Request, Reason)], Pool};
+left(#context{request = Request}, _Sent, _Reason, Pool) ->
+    {[{reply, Request, interrupted}], Pool}.
 
 %% @doc Some time after a context has ended: makes up for it. Not at once, since one that cannot live would be made without end.
 -spec replace(host(), pool()) -> result().
@@ -124,7 +152,7 @@ replace(Host, #pool{hosts = Hosts} = Pool) ->
 -spec submit(request(), pool()) -> result().
 submit(#{where := {context, Context}} = Request, #pool{contexts = Contexts} = Pool) ->
     case Contexts of
-        #{Context := #context{request = none}} -> send(Context, Request, Pool);
+        #{Context := #context{request = none, interrupt = none}} -> send(Context, Request, Pool);
         #{Context := _} -> {[], wait(Request, Pool)};
         #{} -> {[refuse(Request, no_such_context)], Pool}
     end;
@@ -139,15 +167,71 @@ submit(Request, Pool) ->
 -spec done(context(), pool()) -> result().
 done(Context, #pool{contexts = Contexts} = Pool) ->
     case Contexts of
-        #{Context := Busy} -> idle(Context, Pool#pool{contexts = Contexts#{Context := Busy#context{request = none}}});
+        #{Context := #context{request = none}} -> {[], Pool};
+        #{Context := #context{request = Request} = Busy} ->
+            {Effects, Pool1} = free(Context, Busy#context{request = none}, Pool),
+            {[{over, Request} | Effects], Pool1};
         #{} -> {[], Pool}
     end.
 
-%% @doc Nobody waits for that call any more. A context that is at it cannot be trusted to be free soon, and goes.
+%% @doc Nobody waits for that call any more. A context that is at it is interrupted, and given up when that does not help.
 -spec cancel(reference(), pool()) -> result().
 cancel(Key, #pool{waiting = Waiting, contexts = Contexts} = Pool) ->
-    Busy = [{kill, Context} || {Context, #context{request = #{key := K}}} <- maps:to_list(Contexts), K =:= Key],
-    {Busy, Pool#pool{waiting = [R || #{key := K} = R <- Waiting, K =/= Key]}}.
+    case [Context || {Context, #context{request = #{key := K}}} <- maps:to_list(Contexts), K =:= Key] of
+        [Context] ->
+            #{Context := Busy} = Contexts,
+            {Effects, Pool1} = interrupt(Context, Pool#pool{contexts = Contexts#{Context := Busy#context{cancelled = true}}}),
+            {Effects ++ [{kill_later, Context, Key}], Pool1};
+        [] ->
+            {Cancelled, Rest} = lists:partition(fun(#{key := K}) -> K =:= Key end, Waiting),
+            {[{reply, Request, interrupted} || Request <- Cancelled], Pool#pool{waiting = Rest}}
+    end.
+
+%% @doc What that context does is to stop, if it does anything.
+-spec interrupt(context(), pool()) -> result().
+interrupt(Context, #pool{contexts = Contexts} = Pool) ->
+    case Contexts of
+        #{Context := #context{request = none}} -> {[], Pool};
+        #{Context := #context{interrupt = asked}} -> {[], Pool};
+        #{Context := #context{host = Host} = Busy} ->
+            {[{interrupt, Context, Host}], Pool#pool{contexts = Contexts#{Context := Busy#context{interrupt = asked}}}};
+        #{} -> {[], Pool}
+    end.
+
+%% @doc The host has answered an interrupt: it has hit something; or missed, as the call had not begun yet, or was over; or the host cannot do
+%% such a thing. In any case it will not come any more.
+-spec interrupted(context(), hit | missed | failed, pool()) -> result().
+interrupted(Context, Answer, #pool{contexts = Contexts} = Pool) ->
+    case Contexts of
+        #{Context := #context{interrupt = asked} = Asked} ->
+            {Effects, Pool1} = free(Context, Asked#context{interrupt = answered}, Pool),
+            {persist(Context, Asked, Answer) ++ Effects, Pool1};
+        #{} -> {[], Pool}
+    end.
+
+-spec persist(context(), #context{}, hit | missed | failed) -> [effect()].
+persist(Context, #context{request = #{key := Key}, cancelled = true}, missed) -> [{insist_later, Context, Key}];
+persist(Context, #context{request = #{}, cancelled = true}, failed) -> [{kill, Context}];
+persist(_Context, _Asked, _Answer) -> [].
+
+%% @doc Interrupts again what has not been hit.
+-spec insist(context(), reference(), pool()) -> result().
+insist(Context, Key, Pool) ->
+    case is_at(Context, Key, Pool) of
+        true -> interrupt(Context, Pool);
+        false -> {[], Pool}
+    end.
+
+%% @doc Some time after a call was to stop: a context that is still at it cannot be trusted to be free soon, and goes.
+-spec give_up(context(), reference(), pool()) -> result().
+give_up(Context, Key, Pool) ->
+    {[{kill, Context} || is_at(Context, Key, Pool)], Pool}.
+
+%% @doc Those who wait for any context will not get one.
+-spec refuse_waiting(pool()) -> result().
+refuse_waiting(#pool{waiting = Waiting, max = Max} = Pool) ->
+    {Refused, Rest} = lists:partition(fun is_free/1, Waiting),
+    {[{reply, Request, {max_contexts, Max}} || Request <- Refused], Pool#pool{waiting = Rest}}.
 
 %% The set
 
@@ -184,10 +268,34 @@ contexts(#pool{contexts = Contexts}) ->
 running(#pool{running = Running, contexts = Contexts}) ->
     Running andalso map_size(Contexts) > 0.
 
-%% @doc Whether that call still waits for a context.
--spec waits(reference(), pool()) -> boolean().
-waits(Key, #pool{waiting = Waiting}) ->
-    lists:any(fun(#{key := K}) -> K =:= Key end, Waiting).
+%% @doc The hosts that are up.
+-spec hosts(pool()) -> [host()].
+hosts(#pool{hosts = Hosts}) ->
+    lists:sort([Host || {Host, up} <- maps:to_list(Hosts)]).
+
+%% @doc Whether that context is at a call.
+-spec busy(context(), pool()) -> boolean().
+busy(Context, #pool{contexts = Contexts}) ->
+    case Contexts of
+        #{Context := #context{request = none}} -> false;
+        #{Context := _} -> true;
+        #{} -> false
+    end.
+
+-spec is_at(context(), reference(), pool()) -> boolean().
+is_at(Context, Key, #pool{contexts = Contexts}) ->
+    case Contexts of
+        #{Context := #context{request = #{key := Key}}} -> true;
+        #{} -> false
+    end.
+
+%% @doc All the contexts, when calls wait although there may be no more of them.
+-spec full(pool()) -> {true, [context()]} | false.
+full(#pool{waiting = Waiting, contexts = Contexts, max = Max} = Pool) ->
+    case map_size(Contexts) >= Max andalso lists:any(fun is_free/1, Waiting) of
+        true -> {true, contexts(Pool)};
+        false -> false
+    end.
 
 -spec stats(pool()) -> #{atom() => non_neg_integer()}.
 stats(#pool{contexts = Contexts, idle = Idle, waiting = Waiting, hosts = Hosts}) ->
@@ -199,6 +307,13 @@ stats(#pool{contexts = Contexts, idle = Idle, waiting = Waiting, hosts = Hosts})
     }.
 
 %% Inside
+
+%% A context whose call, and whose interrupt, are both behind it is idle.
+-spec free(context(), #context{}, pool()) -> result().
+free(Context, #context{request = none, interrupt = Interrupt} = Free, #pool{contexts = Contexts} = Pool) when Interrupt =/= asked ->
+    idle(Context, Pool#pool{contexts = Contexts#{Context := Free#context{interrupt = none, cancelled = false}}});
+free(Context, Busy, #pool{contexts = Contexts} = Pool) ->
+    {[], Pool#pool{contexts = Contexts#{Context := Busy}}}.
 
 -spec idle(context(), pool()) -> result().
 idle(Context, #pool{waiting = Waiting, idle = Idle} = Pool) ->

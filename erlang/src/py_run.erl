@@ -23,7 +23,11 @@ main() ->
 -spec guard() -> no_return().
 guard() ->
     {_, Monitor} = spawn_monitor(?MODULE, run, []),
-    receive {'DOWN', Monitor, process, _, _} -> halt(1) end.
+    receive
+        {'DOWN', Monitor, process, _, _} ->
+            clear(),
+            halt(1)
+    end.
 
 %% @private
 -spec run() -> no_return().
@@ -133,4 +137,19 @@ wait(Line) ->
 stop(Status) ->
     ok = logger:set_primary_config(level, error),
     _ = application:stop(erlang_python),
+    clear(),
     halt(Status).
+
+%% The socket's directory, if it was made for this node: the program that made it removes it too, unless it was killed.
+-spec clear() -> ok.
+clear() ->
+    [Socket | _Files] = init:get_plain_arguments(),
+    Directory = filename:dirname(Socket),
+    case filename:basename(Directory) of
+        "erlpy-" ++ _ ->
+            _ = file:delete(Socket),
+            _ = file:del_dir(Directory),
+            ok;
+        _ ->
+            ok
+    end.

@@ -1,4 +1,4 @@
-%% @doc The top supervisor; also the owner of the registry's table, so that registrations outlive every process below.
+%% @doc The top supervisor; also the owner of the tables, so that what they hold outlives every process below.
 -module(py_sup).
 -behaviour(supervisor).
 
@@ -16,6 +16,8 @@ start_link(Path, Settings) ->
 -spec init({string(), py_settings:settings()}) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init({Path, Settings}) ->
     ok = py_registry:new(),
+    ok = py_state:new(),
+    ok = py_stream:new(),
     Children = [
         #{id => py_handler_sup, start => {py_handler_sup, start_link, []}, type => supervisor},
         #{id => py_coordinator, start => {py_coordinator, start_link, [Path]}},

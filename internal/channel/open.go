@@ -88,30 +88,44 @@ func (c *Channel) connect() (Status, error) {
 
 // greet takes the node's answer to our hello.
 func (c *Channel) greet(kind Kind, payload []byte) error {
+	handler, limit, err := welcome(c.options, kind, payload)
+	if err != nil {
+		return c.failWith(err)
+	}
+	c.handler = handler
+	c.limit = min(c.limit, limit)
+	return nil
+}
+
+// welcome reads the node's answer to a hello: the handler's pid, and the largest frame that both sides take.
+func welcome(o *Options, kind Kind, payload []byte) (handler etf.Pid, limit int, err error) {
+	wrong := func(format string, args ...any) error {
+		return &DisconnectedError{Path: o.Path, Op: "hello", Err: protocolError(fmt.Sprintf(format, args...))}
+	}
 	var v any
 	if err := etf.Unmarshal(payload, &v); err != nil {
-		return c.fail("hello", protocolError(err.Error()))
+		return handler, 0, wrong("%v", err)
 	}
 	answer, _ := v.(etf.Tuple)
 	switch {
 	case kind == Error && len(answer) == 2 && answer[0] == etf.Atom("refused"):
-		return c.failWith(&RefusedError{Path: c.options.Path, Text: fmt.Sprint(answer[1])})
+		return handler, 0, &RefusedError{Path: o.Path, Text: fmt.Sprint(answer[1])}
 	case kind != Hello || len(answer) < 2 || answer[0] != etf.Atom("erlpy"):
-		return c.fail("hello", protocolError(fmt.Sprintf("no hello, but %s: %v", kind, v)))
+		return handler, 0, wrong("no hello, but %s: %v", kind, v)
 	case answer[1] != version:
-		return c.fail("hello", protocolError(fmt.Sprintf("the node speaks version %v, this side version %d", answer[1], version)))
+		return handler, 0, wrong("the node speaks version %v, this side version %d", answer[1], version)
 	case len(answer) != 4:
-		return c.fail("hello", protocolError(fmt.Sprintf("hello with %d elements", len(answer))))
+		return handler, 0, wrong("hello with %d elements", len(answer))
 	}
 	handler, ok := answer[2].(etf.Pid)
 	if !ok {
-		return c.fail("hello", protocolError(fmt.Sprintf("hello whose handler is no pid: %v", answer[2])))
+		return handler, 0, wrong("hello whose handler is no pid: %v", answer[2])
 	}
-	c.handler = handler
+	limit = o.maxFrame()
 	if n, ok := lookup(answer[3], "max_frame").(int); ok && n > 0 {
-		c.limit = min(c.limit, n)
+		limit = min(limit, n)
 	}
-	return nil
+	return handler, limit, nil
 }
 
 // lookup returns what a decoded map holds under an atom, or nil.

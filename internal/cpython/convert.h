@@ -53,6 +53,7 @@ typedef struct {
     PyObject *failure;   /* failure(payload) -> exception */
     PyObject *dispatch;  /* dispatch(target, args) -> result */
     PyObject *describe;  /* describe(exc) -> payload */
+    PyObject *tick;      /* tick(): nothing; running it is what lets asynchronous exceptions act */
 } convert_hooks;
 extern convert_hooks hooks;
 enum { WRAP_PID, WRAP_REF, WRAP_TERM };

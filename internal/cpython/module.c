@@ -13,13 +13,42 @@ convert_hooks hooks;
 /* The function of a METH_FASTCALL | METH_KEYWORDS method. */
 typedef PyObject *(*fastcall)(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 
-static int refuse_keywords(const char *function, PyObject *kwnames) {
-    if (kwnames == NULL || py.PyTuple_Size(kwnames) == 0) return 0;
-    const char *name = py.PyUnicode_AsUTF8AndSize(py.PyTuple_GetItem(kwnames, 0), NULL);
-    py.PyErr_Clear();
-    raise_error(py.PyExc_TypeError, "%s() got an unexpected keyword argument '%s': registered functions take positional arguments only",
-                function, name ? name : "?");
-    return -1;
+/* Seconds, a number or None, as nanoseconds: -1 for None. */
+static int to_ns(const char *function, PyObject *seconds, int64_t *ns) {
+    *ns = -1;
+    if (seconds == py._Py_NoneStruct) return 0;
+    double s = py.PyFloat_AsDouble(seconds);
+    if (s == -1.0 && py.PyErr_Occurred()) {
+        py.PyErr_Clear();
+        raise_error(py.PyExc_TypeError, "%s(): timeout must be a number of seconds, or None", function);
+        return -1;
+    }
+    if (s != s) {
+        raise_error(py.PyExc_ValueError, "%s(): timeout is not a number", function);
+        return -1;
+    }
+    /* A century is for ever. */
+    *ns = s <= 0 ? 0 : s > 3e9 ? -1 : (int64_t)(s * 1e9);
+    return 0;
+}
+
+/* The timeout among the keywords, in ns; -1 when there is none or it is None. Returns -1 with an exception set when there is anything else. */
+static int take_timeout(const char *function, PyObject *const *values, PyObject *kwnames, int64_t *ns) {
+    *ns = -1;
+    Py_ssize_t n = kwnames == NULL ? 0 : py.PyTuple_Size(kwnames);
+    for (Py_ssize_t i = 0; i < n; i++) {
+        const char *name = py.PyUnicode_AsUTF8AndSize(py.PyTuple_GetItem(kwnames, i), NULL);
+        if (name != NULL && strcmp(name, "timeout") == 0) {
+            if (to_ns(function, values[i], ns) < 0) return -1;
+            continue;
+        }
+        py.PyErr_Clear();
+        raise_error(py.PyExc_TypeError,
+                    "%s() got an unexpected keyword argument '%s': registered functions take positional arguments only, beside timeout", function,
+                    name ? name : "?");
+        return -1;
+    }
+    return 0;
 }
 
 static int is_str(PyObject *o) {
@@ -41,18 +70,76 @@ static const char *name_text(const char *function, PyObject *name, Py_ssize_t *l
 static PyObject *erlang_call(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
     (void)self;
     if (nargs < 1) return raise_error(py.PyExc_TypeError, "call() needs the name of a registered function as its first argument");
-    if (refuse_keywords("call", kwnames) < 0) return NULL;
-    Py_ssize_t len;
-    const char *name = name_text("call", args[0], &len);
-    return name == NULL ? NULL : steps_call(name, len, 0, args + 1, nargs - 1);
+    target to = {0};
+    int64_t timeout;
+    if (take_timeout("call", args + nargs, kwnames, &timeout) < 0) return NULL;
+    if ((to.name = name_text("call", args[0], &to.len)) == NULL) return NULL;
+    return steps_call(to, args + 1, nargs - 1, timeout);
 }
 
 /* What bound() returns: self is the name. */
 static PyObject *bound_call(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
-    Py_ssize_t len;
-    const char *name = py.PyUnicode_AsUTF8AndSize(self, &len);
-    if (name == NULL || refuse_keywords(name, kwnames) < 0) return NULL;
-    return steps_call(name, len, 0, args, nargs);
+    target to = {0};
+    int64_t timeout;
+    to.name = py.PyUnicode_AsUTF8AndSize(self, &to.len);
+    if (to.name == NULL || take_timeout(to.name, args + nargs, kwnames, &timeout) < 0) return NULL;
+    return steps_call(to, args, nargs, timeout);
+}
+
+static PyObject *erlang_cast(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    (void)self;
+    if (nargs < 1) return raise_error(py.PyExc_TypeError, "cast() needs the name of a registered function as its first argument");
+    target to = {0};
+    if ((to.name = name_text("cast", args[0], &to.len)) == NULL) return NULL;
+    return steps_cast(to, args + 1, nargs - 1);
+}
+
+static PyObject *erlang_operation(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    (void)self;
+    if (nargs < 1) return raise_error(py.PyExc_TypeError, "operation() needs the name of an operation");
+    target to = {.is_atom = 1};
+    if ((to.name = name_text("operation", args[0], &to.len)) == NULL) return NULL;
+    return steps_call(to, args + 1, nargs - 1, -1);
+}
+
+static PyObject *erlang_notify(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    (void)self;
+    if (nargs < 1) return raise_error(py.PyExc_TypeError, "notify() needs the name of an operation");
+    target to = {.is_atom = 1};
+    if ((to.name = name_text("notify", args[0], &to.len)) == NULL) return NULL;
+    return steps_cast(to, args + 1, nargs - 1);
+}
+
+static PyObject *erlang_submit(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    (void)self;
+    if (nargs != 4 || type_of(args[3]) != py.PyTuple_Type)
+        return raise_error(py.PyExc_TypeError, "submit() takes a token, a timeout or None, a name and a tuple of arguments");
+    target to = {0};
+    int64_t timeout;
+    unsigned long long token = py.PyLong_AsUnsignedLongLong(args[0]);
+    if (py.PyErr_Occurred() || to_ns("submit", args[1], &timeout) < 0) return NULL;
+    if ((to.name = name_text("submit", args[2], &to.len)) == NULL) return NULL;
+    return steps_submit(to, args[3], token, timeout);
+}
+
+static PyObject *erlang_cancel(PyObject *self, PyObject *o) {
+    (void)self;
+    unsigned long long token = py.PyLong_AsUnsignedLongLong(o);
+    return py.PyErr_Occurred() ? NULL : steps_cancel(token);
+}
+
+static PyObject *erlang_completions(PyObject *self, PyObject *none) {
+    (void)self, (void)none;
+    return steps_reap();
+}
+
+static PyObject *erlang_raise_in(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    (void)self;
+    if (nargs != 2) return raise_error(py.PyExc_TypeError, "raise_in() takes a thread's ident and an exception class, or None");
+    unsigned long ident = py.PyLong_AsUnsignedLong(args[0]);
+    if (py.PyErr_Occurred()) return NULL;
+    int n = py.PyThreadState_SetAsyncExc(ident, args[1] == py._Py_NoneStruct ? NULL : args[1]);
+    return own(n > 0 ? py._Py_TrueStruct : py._Py_FalseStruct);
 }
 
 static PyObject *erlang_bound(PyObject *self, PyObject *name) {
@@ -78,17 +165,17 @@ static PyObject *erlang_registered(PyObject *self, PyObject *name) {
     (void)self;
     Py_ssize_t len;
     if (name_text("registered", name, &len) == NULL) return NULL;
-    return steps_call("registered", 0, 1, &name, 1);
+    return steps_call((target){.name = "registered", .is_atom = 1}, &name, 1, -1);
 }
 
 static PyObject *erlang_stats(PyObject *self, PyObject *none) {
     (void)self, (void)none;
-    return steps_call("stats", 0, 1, NULL, 0);
+    return steps_call((target){.name = "stats", .is_atom = 1}, NULL, 0, -1);
 }
 
 static PyObject *erlang_self(PyObject *self, PyObject *none) {
     (void)self, (void)none;
-    return steps_call("self", 0, 1, NULL, 0);
+    return steps_call((target){.name = "self", .is_atom = 1}, NULL, 0, -1);
 }
 
 static PyObject *erlang_serve(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
@@ -101,14 +188,15 @@ static PyObject *erlang_serve(PyObject *self, PyObject *const *args, Py_ssize_t 
 
 static PyObject *erlang_install(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
     (void)self;
-    if (nargs != 6 || py.PyTuple_Size(args[0]) != 4)
-        return raise_error(py.PyExc_TypeError, "install() takes four classes, wrap, convert, failure, dispatch, describe");
+    if (nargs < 6 || nargs > 7 || py.PyTuple_Size(args[0]) != 4)
+        return raise_error(py.PyExc_TypeError, "install() takes four classes, wrap, convert, failure, dispatch, describe, tick");
     for (int i = 0; i < 4; i++) hooks.opaque[i] = own(py.PyTuple_GetItem(args[0], i));
     hooks.wrap = own(args[1]);
     hooks.convert = own(args[2]);
     hooks.failure = own(args[3]);
     hooks.dispatch = own(args[4]);
     hooks.describe = own(args[5]);
+    if (nargs > 6) hooks.tick = own(args[6]);
     return own_none();
 }
 
@@ -164,16 +252,27 @@ void erlpy_limits(size_t max_frame, size_t max_depth) {
 /* Static storage: CPython keeps pointers into it. */
 static PyMethodDef methods[] = {
     {"call", (void *)erlang_call, METH_FASTCALL | METH_KEYWORDS,
-     "call($module, name, /, *args)\n--\n\n"
+     "call($module, name, /, *args, timeout=None)\n--\n\n"
      "Call the function registered under name, in Go or in Erlang, and return its result.\n\n"
      "Any thread may call, any number at once; the GIL is released until the answer is there.\n"
+     "After timeout seconds, if given, Timeout is raised and the function killed.\n"
      "Raises NotRegistered, CallError, Disconnected; TypeError or ValueError for what has no term."},
     {"bound", (void *)erlang_bound, METH_O, "bound($module, name, /)\n--\n\nA callable that calls the function registered under name."},
+    {"cast", (void *)erlang_cast, METH_FASTCALL, "cast($module, name, /, *args)\n--\n\nCall the function without waiting for it, or for an answer."},
+    {"operation", (void *)erlang_operation, METH_FASTCALL, "operation($module, op, /, *args)\n--\n\nAn operation of the node's, PROTOCOL.md section 4."},
+    {"notify", (void *)erlang_notify, METH_FASTCALL, "notify($module, op, /, *args)\n--\n\nAn operation that is not answered."},
+    {"submit", (void *)erlang_submit, METH_FASTCALL,
+     "submit($module, token, timeout, name, args, /)\n--\n\nStart a call; completions() tells how it ended, by its token."},
+    {"cancel", (void *)erlang_cancel, METH_O, "cancel($module, token, /)\n--\n\nTake a submitted call back, and kill its function."},
+    {"completions", (void *)erlang_completions, METH_NOARGS,
+     "completions($module, /)\n--\n\nWait until submitted calls have ended: [(token, ok, value or error payload)]. None: the program ends."},
+    {"raise_in", (void *)erlang_raise_in, METH_FASTCALL,
+     "raise_in($module, ident, exc, /)\n--\n\nRaise an exception class in another thread, in a call that it waits in too. None takes it back."},
     {"registered", (void *)erlang_registered, METH_O, "registered($module, name, /)\n--\n\nWhether a function is registered under name."},
     {"stats", (void *)erlang_stats, METH_NOARGS, "stats($module, /)\n--\n\nWorkers, calls and bytes so far, as a dict."},
     {"self", (void *)erlang_self, METH_NOARGS, "self($module, /)\n--\n\nThe Pid of this thread's handler; None when there is no node."},
     {"serve", (void *)erlang_serve, METH_FASTCALL, "serve($module, role, token, /)\n--\n\nServe calls on this thread until its channel ends."},
-    {"install", (void *)erlang_install, METH_FASTCALL, "install($module, opaque, wrap, convert, failure, dispatch, describe, /)\n--\n\n"},
+    {"install", (void *)erlang_install, METH_FASTCALL, "install($module, opaque, wrap, convert, failure, dispatch, describe, tick, /)\n--\n\n"},
     {"close", (void *)erlang_close, METH_NOARGS, "close($module, /)\n--\n\nFail every call from now on, the waiting ones included, and wait for those to return."},
     {"seal", (void *)erlang_seal, METH_NOARGS, "seal($module, /)\n--\n\nLet no thread that is still in a call come back: the interpreter is about to end."},
     {"encode", (void *)erlang_encode, METH_O, "encode($module, value, /)\n--\n\nThe external term format of value, as bytes."},

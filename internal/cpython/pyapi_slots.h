@@ -25,6 +25,7 @@ PY_FUNC(int, Py_FinalizeEx, (void), none, gil, 3.6)
 PY_FUNC(PyThreadState *, PyEval_SaveThread, (void), none, gil, 3.2)
 PY_FUNC(void, PyEval_RestoreThread, (PyThreadState *), none, any, 3.2)
 
+PY_FUNC(int, PyThreadState_SetAsyncExc, (unsigned long, PyObject *), none, gil, 3.2)
 PY_FUNC(PyObject *, PyThreadState_GetDict, (void), borrowed, gil, 3.2)
 PY_FUNC(PyObject *, PyCapsule_New, (void *, const char *, PyCapsule_Destructor), new, gil, 3.2)
 PY_FUNC(void *, PyCapsule_GetPointer, (PyObject *, const char *), none, gil, 3.2)
@@ -33,6 +34,8 @@ PY_FUNC(void *, PyCapsule_GetPointer, (PyObject *, const char *), none, gil, 3.2
 PY_FUNC(void, Py_IncRef, (PyObject *), none, gil, 3.2)
 PY_FUNC(void, Py_DecRef, (PyObject *), none, gil, 3.2)
 PY_FUNC(PyObject *, PyObject_Type, (PyObject *), new, gil, 3.2)
+PY_FUNC(unsigned long, PyLong_AsUnsignedLong, (PyObject *), none, gil, 3.2)
+PY_FUNC(unsigned long long, PyLong_AsUnsignedLongLong, (PyObject *), none, gil, 3.2)
 PY_FUNC(unsigned long, PyType_GetFlags, (PyTypeObject *), none, any, 3.2)
 PY_FUNC(int, PyType_IsSubtype, (PyTypeObject *, PyTypeObject *), none, gil, 3.2)
 
@@ -74,6 +77,7 @@ PY_FUNC(PyObject *, PyTuple_New, (Py_ssize_t), new, gil, 3.2)
 PY_FUNC(int, PyTuple_SetItem, (PyObject *, Py_ssize_t, PyObject *), steals, gil, 3.2)
 PY_FUNC(PyObject *, PyTuple_GetItem, (PyObject *, Py_ssize_t), borrowed, gil, 3.2)
 PY_FUNC(Py_ssize_t, PyTuple_Size, (PyObject *), none, gil, 3.2)
+PY_FUNC(int, PyList_Append, (PyObject *, PyObject *), none, gil, 3.2)
 PY_FUNC(PyObject *, PyList_New, (Py_ssize_t), new, gil, 3.2)
 PY_FUNC(int, PyList_SetItem, (PyObject *, Py_ssize_t, PyObject *), steals, gil, 3.2)
 PY_FUNC(PyObject *, PyList_GetItem, (PyObject *, Py_ssize_t), borrowed, gil, 3.2)
@@ -90,6 +94,7 @@ PY_FUNC(PyObject *, PyDict_Copy, (PyObject *), new, gil, 3.2)
 /* Attributes and calls. */
 PY_FUNC(PyObject *, PyObject_GetAttrString, (PyObject *, const char *), new, gil, 3.2)
 PY_FUNC(PyObject *, PyObject_CallObject, (PyObject *, PyObject *), new, gil, 3.2)
+PY_FUNC(PyObject *, PyObject_Str, (PyObject *), new, gil, 3.2)
 PY_FUNC(PyObject *, PyObject_Repr, (PyObject *), new, gil, 3.2)
 
 /* Modules and code. */

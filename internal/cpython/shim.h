@@ -15,6 +15,11 @@ enum {
     ERLPY_EV_REPLY,    /* a nested call is done: the frame holds its result, reply_ok says which */
     ERLPY_EV_SERVE,    /* the frame holds {Role, Token}: begin to serve calls */
     ERLPY_EV_ABORT,    /* an exception (Ctrl-C) ends the wait: forget the call */
+    ERLPY_EV_TIMEOUT,  /* the call's time has run out */
+    ERLPY_EV_CAST,     /* the frame holds {Target, Args}: a call that nobody answers */
+    ERLPY_EV_SUBMIT,   /* the same, to be answered by a completion with this token */
+    ERLPY_EV_CANCEL,   /* take the submitted call with this token back */
+    ERLPY_EV_REAP,     /* wait for completions */
 };
 
 /* What to do next, told by Go. */
@@ -25,6 +30,9 @@ enum {
     ERLPY_ACT_NESTED,   /* the frame holds a call for Python: run it, put the result into the frame, go on with REPLY */
     ERLPY_ACT_CLOSED,   /* serving has ended in good order */
 };
+
+/* Completions come as a batch in the frame, behind the header: token (8 bytes), ok (1), length (4), payload; all big-endian. */
+enum { ERLPY_COMPLETION = 13 };
 
 /* A thread's frame: C memory, so that Go may keep no pointer into Python's and Python none into Go's. */
 typedef struct {
@@ -39,11 +47,14 @@ typedef struct {
     uint64_t handle; /* Go's number for what it keeps of this thread; 0: nothing yet */
     erlpy_buf frame;
     int64_t wait_ns; /* longest sleep; negative: no limit */
+    int64_t timeout_ns; /* of the call that begins; negative: none */
+    uint64_t token;     /* of the call that is submitted or cancelled */
     int32_t fd;      /* what to sleep on; -1: nothing */
     int32_t wake_fd; /* an eventfd that ends the sleep; -1: none. Go makes it, C closes it */
     uint8_t want_write;
     uint8_t reply_ok;
     uint8_t busy;    /* a call is under way: the frame is taken */
+    uint32_t nested; /* calls of Python that run on this thread for a channel */
 } erlpy_thread;
 
 /* Makes room for size bytes in all; keeps what is there. Returns 0, or -1 when there is no memory. Needs no GIL. */

@@ -13,8 +13,8 @@
 #include "refs.h"
 
 /* How long the main thread sleeps before it looks for signals by itself, in ms. One that arrives just before poll() begins does
- * not interrupt it. */
-enum { SIGNAL_SLICE = 50 };
+ * not interrupt it. Other threads look for asynchronous exceptions, which wake nobody, when they are in a call. */
+enum { SIGNAL_SLICE = 50, ASYNC_SLICE = 100 };
 
 /* A frame that grew beyond this is not kept between calls, in bytes. */
 enum { FRAME_KEEP = 64 << 10 };
@@ -26,7 +26,7 @@ static int64_t now_ns(void) {
 }
 
 /* Sleeps until there is something to ask Go about: returns 1; or 0 when signals should be looked at. No GIL. */
-static int sleep_on(erlpy_thread *t, int64_t deadline) {
+static int sleep_on(erlpy_thread *t, int64_t deadline, int in_call) {
     struct pollfd fds[3] = {
         {.fd = erlpy_close_fd, .events = POLLIN},
         {.fd = t->wake_fd, .events = POLLIN},
@@ -39,8 +39,9 @@ static int sleep_on(erlpy_thread *t, int64_t deadline) {
         int64_t ms = (ns + 999999) / 1000000;
         timeout = ms > 1000000 ? 1000000 : (int)ms;
     }
-    if (erlpy_is_main && (timeout < 0 || timeout > SIGNAL_SLICE)) {
-        timeout = SIGNAL_SLICE;
+    int slice = erlpy_is_main ? SIGNAL_SLICE : in_call ? ASYNC_SLICE : -1;
+    if (slice > 0 && (timeout < 0 || timeout > slice)) {
+        timeout = slice;
         sliced = 1;
     }
     int n = poll(fds, 3, timeout);
@@ -65,6 +66,15 @@ static erlpy_buf take_frame(erlpy_thread *t) {
 static void give_frame(erlpy_thread *t, erlpy_buf b) {
     free(t->frame.p);
     t->frame = b;
+}
+
+/* The same at the end of a call: a large one is not kept. */
+static void give_back(erlpy_thread *t, erlpy_buf b) {
+    if (b.cap > FRAME_KEEP) {
+        free(b.p);
+        b = (erlpy_buf){0};
+    }
+    give_frame(t, b);
 }
 
 /* An empty frame: room for the header, and the version byte. */
@@ -116,33 +126,54 @@ static void run_nested(erlpy_thread *t) {
     give_frame(t, b);
 }
 
-/* Asks Go, and does what it says, until the call is over: DONE, FAILED or CLOSED; or -1 with an exception set, when a signal's handler raised.
- * Needs the GIL, and gives it up meanwhile. */
+/* Lets the handlers of signals run (on the main thread), and asynchronous exceptions act: -1 when one has raised. Needs the GIL. */
+static int look_around(int in_call) {
+    if (py.PyErr_CheckSignals() < 0) return -1;
+    if (!in_call || hooks.tick == NULL) return 0;
+    PyObject *none = py.PyObject_CallObject(hooks.tick, NULL);
+    drop(none);
+    return none == NULL ? -1 : 0;
+}
+
+/* Sleeps as Go has asked: returns the event to go on with, or 0 when an exception has been raised, with the call forgotten. No GIL. */
+static int sleep_for_go(erlpy_thread *t, PyThreadState **ts, int64_t call_deadline, int in_call) {
+    int64_t deadline = t->wait_ns < 0 ? -1 : now_ns() + t->wait_ns;
+    if (call_deadline >= 0 && (deadline < 0 || call_deadline < deadline)) deadline = call_deadline;
+    while (!sleep_on(t, deadline, in_call)) {
+        gil_take(*ts);
+        int raised = look_around(in_call);
+        *ts = gil_release();
+        if (raised < 0) {
+            erlpy_go_step(t, ERLPY_EV_ABORT);
+            return 0;
+        }
+    }
+    return call_deadline >= 0 && now_ns() >= call_deadline ? ERLPY_EV_TIMEOUT : ERLPY_EV_RESUME;
+}
+
+/* Asks Go, and does what it says, until the call is over: DONE, FAILED or CLOSED; or -1 with an exception set, when a signal's handler raised or
+ * an asynchronous exception came. Needs the GIL, and gives it up meanwhile. */
 static int run(erlpy_thread *t, int event) {
+    int in_call = event == ERLPY_EV_CALL;
+    int64_t deadline = in_call && t->timeout_ns >= 0 ? now_ns() + t->timeout_ns : -1;
     PyThreadState *ts = gil_release();
     for (;;) {
         t->wait_ns = -1;
         int action = erlpy_go_step(t, event);
         switch (action) {
-        case ERLPY_ACT_SLEEP: {
-            int64_t deadline = t->wait_ns < 0 ? -1 : now_ns() + t->wait_ns;
-            while (!sleep_on(t, deadline)) {
+        case ERLPY_ACT_SLEEP:
+            event = sleep_for_go(t, &ts, deadline, in_call);
+            if (event == 0) {
                 gil_take(ts);
-                int raised = py.PyErr_CheckSignals();
-                ts = gil_release();
-                if (raised < 0) {
-                    erlpy_go_step(t, ERLPY_EV_ABORT);
-                    gil_take(ts);
-                    return -1;
-                }
+                return -1;
             }
-            event = ERLPY_EV_RESUME;
             break;
-        }
         case ERLPY_ACT_NESTED:
             gil_take(ts);
             t->busy = 0; /* what is called may call again, on this same channel */
+            t->nested++;
             run_nested(t);
+            t->nested--;
             t->busy = 1;
             ts = gil_release();
             event = ERLPY_EV_REPLY;
@@ -163,11 +194,7 @@ static PyObject *complete(erlpy_thread *t, int event) {
     if (action == ERLPY_ACT_CLOSED) return own_none();
     erlpy_buf b = take_frame(t);
     PyObject *o = decode_payload(b.p + ERLPY_HEADER, b.len - ERLPY_HEADER);
-    if (b.cap > FRAME_KEEP) {
-        free(b.p);
-        b = (erlpy_buf){0};
-    }
-    give_frame(t, b);
+    give_back(t, b);
     return action == ERLPY_ACT_FAILED ? raise_failure(o) : o;
 }
 
@@ -181,40 +208,154 @@ static int may_enter(void) {
     return 1;
 }
 
-static int encode_call(erlpy_buf *b, const char *name, Py_ssize_t name_len, int is_atom, PyObject *const *args, Py_ssize_t nargs) {
+static int begin_call(erlpy_buf *b, target to, Py_ssize_t nargs) {
     static const uint8_t pair[2] = {T_SMALL_TUPLE, 2};
     if (begin_frame(b) < 0 || put_raw(b, pair, 2) < 0) return -1;
-    if ((is_atom ? put_atom(b, name) : put_binary(b, name, (size_t)name_len)) < 0) return -1;
-    if (nargs > 0 && put_tag32(b, T_LIST, (uint32_t)nargs) < 0) return -1;
-    for (Py_ssize_t i = 0; i < nargs; i++) {
-        char where[32];
-        snprintf(where, sizeof where, "args[%zd]", i);
-        if (encode_term(b, args[i], where) < 0) return -1;
-    }
+    if ((to.is_atom ? put_atom(b, to.name) : put_binary(b, to.name, (size_t)to.len)) < 0) return -1;
+    return nargs > 0 ? put_tag32(b, T_LIST, (uint32_t)nargs) : 0;
+}
+
+static int encode_argument(erlpy_buf *b, PyObject *arg, Py_ssize_t i) {
+    char where[32];
+    snprintf(where, sizeof where, "args[%zd]", i);
+    return encode_term(b, arg, where);
+}
+
+static int encode_call(erlpy_buf *b, target to, PyObject *const *args, Py_ssize_t nargs) {
+    if (begin_call(b, to, nargs) < 0) return -1;
+    for (Py_ssize_t i = 0; i < nargs; i++)
+        if (encode_argument(b, args[i], i) < 0) return -1;
     return put_u8(b, T_NIL);
 }
 
-PyObject *steps_call(const char *name, Py_ssize_t name_len, int is_atom, PyObject *const *args, Py_ssize_t nargs) {
+static int encode_tuple_call(erlpy_buf *b, target to, PyObject *args) {
+    Py_ssize_t nargs = py.PyTuple_Size(args);
+    if (begin_call(b, to, nargs) < 0) return -1;
+    for (Py_ssize_t i = 0; i < nargs; i++)
+        if (encode_argument(b, py.PyTuple_GetItem(args, i), i) < 0) return -1;
+    return put_u8(b, T_NIL);
+}
+
+/* The state to make a call with: the thread's own, or extra when that will not do. NULL with an exception set. */
+static erlpy_thread *enter(erlpy_thread *extra, int64_t timeout_ns) {
     if (!may_enter()) return NULL;
-    erlpy_thread *t = thread_self(), extra;
-    if (t == NULL) return py.PyErr_NoMemory();
-    /* A signal handler or a destructor that calls while this thread waits in a call of its own: with a worker of its own. */
-    int nested_in_wait = t->busy;
-    if (nested_in_wait) {
-        thread_init(&extra);
-        t = &extra;
+    erlpy_thread *t = thread_self();
+    if (t == NULL) {
+        py.PyErr_NoMemory();
+        return NULL;
     }
-    PyObject *result = NULL;
+    /* A signal handler or a destructor that calls while this thread waits in a call of its own: with a worker of its own. So does a call that
+     * may time out within a nested one: its end must not be the end of the function that waits for us. */
+    if (t->busy || (t->nested > 0 && timeout_ns >= 0)) {
+        thread_init(extra);
+        t = extra;
+    }
+    t->timeout_ns = timeout_ns;
+    return t;
+}
+
+static void leave(erlpy_thread *t, erlpy_thread *extra) {
+    if (t != extra) return;
+    PyThreadState *ts = gil_release();
+    thread_end(t);
+    gil_take(ts);
+}
+
+/* Encodes a call and runs it from event on. */
+static PyObject *perform(target to, PyObject *const *args, Py_ssize_t nargs, int event, int64_t timeout_ns) {
+    erlpy_thread extra, *t = enter(&extra, timeout_ns);
+    if (t == NULL) return NULL;
     erlpy_buf b = take_frame(t);
-    int ok = encode_call(&b, name, name_len, is_atom, args, nargs) == 0;
+    int ok = encode_call(&b, to, args, nargs) == 0;
     give_frame(t, b);
-    if (ok) result = complete(t, ERLPY_EV_CALL);
-    if (nested_in_wait) {
-        PyThreadState *ts = gil_release();
-        thread_end(t);
-        gil_take(ts);
-    }
+    PyObject *result = ok ? complete(t, event) : NULL;
+    leave(t, &extra);
     return result;
+}
+
+PyObject *steps_call(target to, PyObject *const *args, Py_ssize_t nargs, int64_t timeout_ns) {
+    return perform(to, args, nargs, ERLPY_EV_CALL, timeout_ns);
+}
+
+PyObject *steps_cast(target to, PyObject *const *args, Py_ssize_t nargs) {
+    return perform(to, args, nargs, ERLPY_EV_CAST, -1);
+}
+
+PyObject *steps_submit(target to, PyObject *args, uint64_t token, int64_t timeout_ns) {
+    erlpy_thread extra, *t = enter(&extra, -1);
+    if (t == NULL) return NULL;
+    t->timeout_ns = timeout_ns;
+    t->token = token;
+    erlpy_buf b = take_frame(t);
+    int ok = encode_tuple_call(&b, to, args) == 0;
+    give_frame(t, b);
+    PyObject *result = ok ? complete(t, ERLPY_EV_SUBMIT) : NULL;
+    leave(t, &extra);
+    return result;
+}
+
+PyObject *steps_cancel(uint64_t token) {
+    erlpy_thread extra, *t = enter(&extra, -1);
+    if (t == NULL) return NULL;
+    t->token = token;
+    PyObject *result = complete(t, ERLPY_EV_CANCEL);
+    leave(t, &extra);
+    return result;
+}
+
+/* (token, ok, value) of one completion. A value that cannot be decoded is that call's failure, not the batch's. */
+static PyObject *completion(const uint8_t *p, size_t len) {
+    PyObject *value = decode_payload(p + ERLPY_COMPLETION, len), *token = NULL, *item = NULL;
+    int ok = p[8];
+    if (value == NULL) {
+        PyObject *exc = take_error(), *text = py.PyObject_Str(exc), *kind = py.PyUnicode_FromString("bad_term");
+        drop(exc);
+        ok = 0;
+        if (text == NULL || kind == NULL || (value = py.PyTuple_New(2)) == NULL) {
+            drop(text);
+            drop(kind);
+            return NULL;
+        }
+        py.PyTuple_SetItem(value, 0, kind);
+        py.PyTuple_SetItem(value, 1, text);
+    }
+    token = py.PyLong_FromUnsignedLongLong((uint64_t)get_u32(p) << 32 | get_u32(p + 4));
+    if (token == NULL || (item = py.PyTuple_New(3)) == NULL) {
+        drop(token);
+        drop(value);
+        return NULL;
+    }
+    py.PyTuple_SetItem(item, 0, token);
+    py.PyTuple_SetItem(item, 1, own(ok ? py._Py_TrueStruct : py._Py_FalseStruct));
+    py.PyTuple_SetItem(item, 2, value);
+    return item;
+}
+
+PyObject *steps_reap(void) {
+    erlpy_thread extra, *t = enter(&extra, -1);
+    if (t == NULL) return NULL;
+    t->busy = 1;
+    int action = run(t, ERLPY_EV_REAP);
+    t->busy = 0;
+    PyObject *list = NULL;
+    if (action == ERLPY_ACT_CLOSED) {
+        list = own_none();
+    } else if (action >= 0 && (list = py.PyList_New(0)) != NULL) {
+        erlpy_buf b = take_frame(t);
+        size_t len;
+        for (const uint8_t *p = b.p + ERLPY_HEADER; list != NULL && p < b.p + b.len; p += ERLPY_COMPLETION + len) {
+            len = get_u32(p + 9);
+            PyObject *item = completion(p, len);
+            if (item == NULL || py.PyList_Append(list, item) < 0) {
+                drop(list);
+                list = NULL;
+            }
+            drop(item);
+        }
+        give_back(t, b);
+    }
+    leave(t, &extra);
+    return list;
 }
 
 PyObject *steps_serve(const char *role, const char *token, Py_ssize_t token_len) {

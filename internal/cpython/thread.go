@@ -17,11 +17,16 @@ type Event int
 
 // See shim.h for what each means.
 const (
-	Call   Event = C.ERLPY_EV_CALL
-	Resume Event = C.ERLPY_EV_RESUME
-	Reply  Event = C.ERLPY_EV_REPLY
-	Serve  Event = C.ERLPY_EV_SERVE
-	Abort  Event = C.ERLPY_EV_ABORT
+	Call    Event = C.ERLPY_EV_CALL
+	Resume  Event = C.ERLPY_EV_RESUME
+	Reply   Event = C.ERLPY_EV_REPLY
+	Serve   Event = C.ERLPY_EV_SERVE
+	Abort   Event = C.ERLPY_EV_ABORT
+	Timeout Event = C.ERLPY_EV_TIMEOUT
+	Cast    Event = C.ERLPY_EV_CAST
+	Submit  Event = C.ERLPY_EV_SUBMIT
+	Cancel  Event = C.ERLPY_EV_CANCEL
+	Reap    Event = C.ERLPY_EV_REAP
 )
 
 // Action is what the shim is told to do next.
@@ -91,6 +96,12 @@ func (t *Thread) WaitFor(fd int, write bool, d time.Duration) {
 	}
 	t.wait_ns = C.int64_t(d)
 }
+
+// Timeout is how long the call that begins may take; negative: no limit. The shim keeps the time, but for submitted calls.
+func (t *Thread) Timeout() time.Duration { return time.Duration(t.timeout_ns) }
+
+// Token is that of the call which is submitted or cancelled.
+func (t *Thread) Token() uint64 { return uint64(t.token) }
 
 // WakeFD is the eventfd that ends the thread's sleep, -1 before SetWakeFD.
 func (t *Thread) WakeFD() int { return int(t.wake_fd) }

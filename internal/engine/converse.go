@@ -31,6 +31,10 @@ func (e *Engine) converse(t *cpython.Thread, s *session) cpython.Action {
 					s.pop()
 					continue
 				}
+				if x.cast {
+					e.finish(s)
+					return e.done(t, nil)
+				}
 				x.phase = receiving
 			}
 		case receiving:
@@ -88,7 +92,11 @@ func (e *Engine) open(t *cpython.Thread, s *session, x *entry) (channel.Status, 
 	}
 	x.id = x.ch.NextID()
 	frame := t.Frame()
-	channel.PutHeader(frame, len(frame)-channel.HeaderSize, channel.Call, x.id)
+	kind := channel.Call
+	if x.cast {
+		kind = channel.Cast
+	}
+	channel.PutHeader(frame, len(frame)-channel.HeaderSize, kind, x.id)
 	x.phase = sending
 	return status, nil
 }
@@ -108,8 +116,11 @@ func (e *Engine) received(t *cpython.Thread, s *session, h channel.Header) cpyth
 		}
 		return cpython.Failed
 	case channel.Call:
-		t.SetLen(channel.HeaderSize + h.Size)
 		s.push(entry{kind: incoming, id: h.ID, ch: x.ch})
+		if s.nesting() > e.options.MaxNesting {
+			return e.refuse(t, s, &nestingError{e.options.MaxNesting})
+		}
+		t.SetLen(channel.HeaderSize + h.Size)
 		return cpython.Nested
 	case channel.Bye:
 		return e.end(t, s, fmt.Errorf("%w: the node said goodbye", channel.ErrDisconnected))
@@ -119,10 +130,14 @@ func (e *Engine) received(t *cpython.Thread, s *session, h channel.Header) cpyth
 
 // reply sends the result of a call of Python that the frame holds.
 func (e *Engine) reply(t *cpython.Thread, s *session) cpython.Action {
-	if s.top().kind == jobServer {
-		return e.jobDone(t, s)
-	}
 	x := s.top()
+	switch x.kind {
+	case jobServer:
+		return e.jobDone(t, s)
+	case task:
+		x.task.jobDone(t)
+		return e.resumeTask(t, s)
+	}
 	kind := channel.OK
 	if !t.ReplyOK() {
 		kind = channel.Error
@@ -138,14 +153,8 @@ func (e *Engine) failed(t *cpython.Thread, s *session, err error) cpython.Action
 	x := s.top()
 	var limit *channel.LimitError
 	switch {
-	case errors.As(err, &limit) && x.kind == incoming:
-		// The result is too large for the node: that is what it is told.
-		if err := t.SetFrame(errorFrame(err)); err != nil {
-			return e.end(t, s, err)
-		}
-		frame := t.Frame()
-		channel.PutHeader(frame, len(frame)-channel.HeaderSize, channel.Error, x.id)
-		return 0
+	case errors.As(err, &limit) && x.kind == incoming: // the result is too large for the node: that is what it is told
+		return e.refuse(t, s, err)
 	case errors.As(err, &limit): // nothing was sent, the channel is good
 		e.finish(s)
 		return e.fail(t, err)
@@ -156,6 +165,18 @@ func (e *Engine) failed(t *cpython.Thread, s *session, err error) cpython.Action
 		return 0
 	}
 	return e.end(t, s, err)
+}
+
+// refuse answers an incoming call with err. 0 means: go on.
+func (e *Engine) refuse(t *cpython.Thread, s *session, err error) cpython.Action {
+	x := s.top()
+	if err := t.SetFrame(errorFrame(err)); err != nil {
+		return e.end(t, s, err)
+	}
+	frame := t.Frame()
+	channel.PutHeader(frame, len(frame)-channel.HeaderSize, channel.Error, x.id)
+	x.phase = sending
+	return 0
 }
 
 // end fails the youngest entry with err, and breaks the channel that it was on.

@@ -33,6 +33,8 @@ const (
 	DefaultMaxFrame    = 64 << 20
 	DefaultPoll        = 50
 	DefaultMaxContexts = 64
+	DefaultMaxNesting  = 100
+	DefaultMaxAsync    = 1000
 )
 
 // ErrClosed is returned by Do after Close.
@@ -45,6 +47,8 @@ type Options struct {
 	MaxFrame    int             // bytes; 0: DefaultMaxFrame
 	MaxWorkers  int             // 0: worker.DefaultMax
 	MaxContexts int             // Python threads that serve Do; 0: DefaultMaxContexts
+	MaxNesting  int             // calls within calls on one thread; 0: DefaultMaxNesting
+	MaxAsync    int             // submitted Go functions that run at once; 0: DefaultMaxAsync
 	Poll        int             // tries before a wait becomes a sleep; 0: DefaultPoll, negative: none
 	Funcs       *funcs.Registry // nil: no Go functions
 	Main        bool            // Python's main thread is the OS main thread, and Ctrl-C is Python's
@@ -52,13 +56,16 @@ type Options struct {
 
 // Engine implements cpython.Stepper. One per process.
 type Engine struct {
-	options  Options
-	channel  *channel.Options // nil: no node
-	funcs    *funcs.Registry
-	pool     *worker.Pool
-	sessions sessions
-	jobs     jobs
-	closing  atomic.Bool
+	options      Options
+	channel      *channel.Options // nil: no node
+	funcs        *funcs.Registry
+	pool         *worker.Pool
+	sessions     sessions
+	jobs         jobs
+	async        async
+	asyncOptions *channel.Options // nil: no node
+	state        state            // used when there is no node
+	closing      atomic.Bool
 }
 
 // New returns an engine that has not started Python yet: see Init.
@@ -72,9 +79,18 @@ func New(o Options) (*Engine, error) {
 	if o.MaxContexts == 0 {
 		o.MaxContexts = DefaultMaxContexts
 	}
-	if o.MaxFrame < 0 || o.MaxWorkers < 0 || o.MaxContexts < 0 {
-		return nil, fmt.Errorf("erlpy: MaxFrame, MaxWorkers and MaxContexts cannot be negative: %d, %d, %d",
-			o.MaxFrame, o.MaxWorkers, o.MaxContexts)
+	if o.MaxNesting == 0 {
+		o.MaxNesting = DefaultMaxNesting
+	}
+	if o.MaxAsync == 0 {
+		o.MaxAsync = DefaultMaxAsync
+	}
+	for name, n := range map[string]int{
+		"MaxFrame": o.MaxFrame, "MaxWorkers": o.MaxWorkers, "MaxContexts": o.MaxContexts, "MaxNesting": o.MaxNesting, "MaxAsync": o.MaxAsync,
+	} {
+		if n < 0 {
+			return nil, fmt.Errorf("erlpy: %s cannot be negative: %d", name, n)
+		}
 	}
 	e := &Engine{options: o, funcs: o.Funcs}
 	if e.funcs == nil {
@@ -86,7 +102,12 @@ func New(o Options) (*Engine, error) {
 			return nil, err
 		}
 		e.channel = e.channelOptions(hello)
+		if hello, err = helloPayload(etf.Atom("async")); err != nil {
+			return nil, err
+		}
+		e.asyncOptions = e.channelOptions(hello)
 	}
+	e.async.init(o.MaxAsync)
 	e.pool = worker.NewPool(worker.Options{Channel: e.channel, Max: o.MaxWorkers})
 	e.jobs.max = o.MaxContexts
 	return e, nil
@@ -124,4 +145,5 @@ func (e *Engine) Stats() worker.Stats { return e.pool.Stats() }
 func (e *Engine) Closing() {
 	e.closing.Store(true)
 	e.jobs.close()
+	e.async.close()
 }

@@ -11,6 +11,7 @@ const (
 	incoming              // a call of Python that came over the channel, and runs
 	listening             // waits for calls from the node: a context, or the host's control channel
 	jobServer             // waits for the Go program's own calls
+	reaper                // waits for the ends of submitted calls
 )
 
 // phase of an outgoing or listening entry.
@@ -27,6 +28,7 @@ type entry struct {
 	kind    kind
 	phase   phase
 	op      string           // of an outgoing call of ours: "registered", "self"
+	cast    bool             // an outgoing call that is over when it has been sent
 	retried bool             // its connection was stale once already
 	id      uint32           // of the call, in its direction
 	ch      *channel.Channel // that the call is bound to; when the worker's is another by now, the conversation is over

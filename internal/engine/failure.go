@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/erlpy/erlpy/etf"
@@ -16,6 +17,18 @@ type notRegistered struct{ name string }
 
 func (e *notRegistered) Error() string { return "Function '" + e.name + "' not registered" }
 
+// nestingError is a call too deep within others.
+type nestingError struct{ max int }
+
+func (e *nestingError) Error() string {
+	return fmt.Sprintf("calls are nested deeper than %d (max_nesting)", e.max)
+}
+
+// badTerm is an argument of an operation that it cannot work with.
+type badTerm struct{ err error }
+
+func (e *badTerm) Error() string { return e.err.Error() }
+
 // payload returns an error in the shape of PROTOCOL.md section 5: from there on it does not matter which side it is from.
 func payload(err error) etf.Tuple {
 	var unknown *notRegistered
@@ -24,6 +37,9 @@ func payload(err error) etf.Tuple {
 	var nesting *etf.LimitError
 	var refused *channel.RefusedError
 	var panicked *funcs.PanicError
+	var deep *nestingError
+	var late *timedOut
+	var bad *badTerm
 	var result *funcs.ResultError
 	text := err.Error()
 	switch {
@@ -31,9 +47,13 @@ func payload(err error) etf.Tuple {
 		return raised(text, strings.Split(strings.TrimSpace(string(panicked.Stack)), "\n"))
 	case errors.As(err, &unknown):
 		return etf.Tuple{etf.Atom("not_registered"), unknown.name}
-	case errors.As(err, &limit), errors.As(err, &workers), errors.As(err, &nesting), errors.Is(err, cpython.ErrNoMemory):
+	case errors.As(err, &limit), errors.As(err, &workers), errors.As(err, &nesting), errors.As(err, &deep), errors.Is(err, cpython.ErrNoMemory):
 		return etf.Tuple{etf.Atom("limit"), text}
-	case errors.As(err, &result):
+	case errors.As(err, &late):
+		return etf.Tuple{etf.Atom("timeout"), text}
+	case errors.Is(err, errCancelled):
+		return etf.Tuple{etf.Atom("cancelled"), text}
+	case errors.As(err, &result), errors.As(err, &bad):
 		return etf.Tuple{etf.Atom("bad_term"), text}
 	case errors.As(err, &refused):
 		return etf.Tuple{etf.Atom("refused"), text}

@@ -2,7 +2,10 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/erlpy/erlpy/etf"
 	"github.com/erlpy/erlpy/internal/cpython"
@@ -30,7 +33,8 @@ type server struct {
 	main     bool
 	wake     int // descriptor; -1 when the thread is gone
 	job      *job
-	spawning bool // runs the call that starts the next server
+	spawning bool         // runs the call that starts the next server
+	inCall   atomic.Int32 // calls of Go or Erlang that its Python code waits for
 }
 
 // jobs matches calls and servers. There is always an idle server, or one on its way, until max are there: the last one to become
@@ -40,9 +44,16 @@ type jobs struct {
 	closed bool
 	max    int
 	alive  int // servers, those on their way included, but for the main thread's
+	all    []*server
 	idle   []*server
 	queue  []*job
 }
+
+// ErrBusy is returned by Do when every thread that could take the call waits for a function, which may be waiting for this very call.
+var ErrBusy = errors.New("erlpy: every context waits for a function that it has called (MaxContexts)")
+
+// ErrGone is returned by Do for a call on a thread that does not wait any more.
+var ErrGone = errors.New("erlpy: the Python thread does not wait for this function any more")
 
 // Do runs a call on a Python thread and returns its payload, or the payload of its failure with failed set. It waits for a free thread
 // and for the result, until ctx is done.
@@ -52,16 +63,31 @@ func (e *Engine) Do(ctx context.Context, onMain bool, target string, args ...any
 		return nil, false, err
 	}
 	j := &job{frame: frame, onMain: onMain, done: make(chan outcome, 1)}
-	if err := e.jobs.add(j); err != nil {
+	forget := e.jobs.forget
+	if g, ok := ctx.Value(taskKey{}).(*goTask); ok && !onMain && g.give(j) {
+		forget = g.forget
+	} else if err := e.jobs.add(j); err != nil {
 		return nil, false, err
 	}
 	select {
 	case o := <-j.done:
 		return o.payload, o.failed, o.err
 	case <-ctx.Done():
-		e.jobs.forget(j)
+		forget(j)
 		return nil, false, ctx.Err()
 	}
+}
+
+// outcomeOf is the result of the nested call that the thread has just ended.
+func outcomeOf(t *cpython.Thread) outcome {
+	return outcome{payload: append([]byte(nil), t.Frame()[cpython.HeaderSize:]...), failed: !t.ReplyOK()}
+}
+
+func without[T comparable](list []T, x T) []T {
+	if i := slices.Index(list, x); i >= 0 {
+		return slices.Delete(list, i, i+1)
+	}
+	return list
 }
 
 func (q *jobs) add(j *job) error {
@@ -75,22 +101,35 @@ func (q *jobs) add(j *job) error {
 		if s := q.idle[i]; s.main == j.onMain {
 			q.idle = append(q.idle[:i], q.idle[i+1:]...)
 			wake(s.wake)
-			break
+			return nil
 		}
 	}
+	if !j.onMain && q.stuck() {
+		q.queue = without(q.queue, j)
+		return ErrBusy
+	}
 	return nil
+}
+
+// stuck reports whether there is no server, nor may there be one, that does not wait for a function.
+func (q *jobs) stuck() bool {
+	if q.alive < q.max {
+		return false
+	}
+	waiting := 0
+	for _, s := range q.all {
+		if s.inCall.Load() > 0 {
+			waiting++
+		}
+	}
+	return waiting >= q.alive
 }
 
 // forget takes a job out of the queue that nobody waits for. One that runs already runs to its end.
 func (q *jobs) forget(j *job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for i, x := range q.queue {
-		if x == j {
-			q.queue = append(q.queue[:i], q.queue[i+1:]...)
-			return
-		}
-	}
+	q.queue = without(q.queue, j)
 }
 
 func (q *jobs) close() {
@@ -130,14 +169,7 @@ func (q *jobs) take(s *server) (j *job, spawn bool) {
 }
 
 func (q *jobs) setIdle(s *server, idle bool) {
-	for i, x := range q.idle {
-		if x == s {
-			if !idle {
-				q.idle = append(q.idle[:i], q.idle[i+1:]...)
-			}
-			return
-		}
-	}
+	q.idle = without(q.idle, s)
 	if idle {
 		q.idle = append(q.idle, s)
 	}
@@ -149,6 +181,7 @@ func (s *server) abandon() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.setIdle(s, false)
+	q.all = without(q.all, s)
 	s.wake = -1
 	if !s.main {
 		q.alive--
@@ -166,6 +199,12 @@ func (e *Engine) serveJobs(t *cpython.Thread, s *session, main bool) cpython.Act
 	}
 	srv := &server{jobs: &e.jobs, main: main, wake: t.WakeFD()}
 	s.push(entry{kind: jobServer, server: srv})
+	s.server = srv
+	if !main {
+		e.jobs.mu.Lock()
+		e.jobs.all = append(e.jobs.all, srv)
+		e.jobs.mu.Unlock()
+	}
 	if main {
 		e.jobs.mu.Lock()
 		e.jobs.alive++
@@ -226,8 +265,7 @@ func (e *Engine) jobDone(t *cpython.Thread, s *session) cpython.Action {
 			e.jobs.mu.Unlock()
 		}
 	case srv.job != nil:
-		payload := append([]byte(nil), t.Frame()[cpython.HeaderSize:]...)
-		srv.job.done <- outcome{payload: payload, failed: !t.ReplyOK()}
+		srv.job.done <- outcomeOf(t)
 		srv.job = nil
 	}
 	return e.nextJob(t, s)

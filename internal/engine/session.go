@@ -11,8 +11,9 @@ import (
 
 // session is what Go keeps of a Python thread, from its first call to its end. Only the thread itself touches it.
 type session struct {
-	w     *worker.Worker // nil until the thread calls something, or serves the node
-	stack []entry
+	w      *worker.Worker // nil until the thread calls something, or serves the node
+	server *server        // when the thread serves the Go program's calls
+	stack  []entry
 }
 
 func (s *session) push(x entry) { s.stack = append(s.stack, x) }
@@ -22,6 +23,32 @@ func (s *session) top() *entry { return &s.stack[len(s.stack)-1] }
 func (s *session) pop() {
 	s.stack[len(s.stack)-1] = entry{}
 	s.stack = s.stack[:len(s.stack)-1]
+}
+
+// nesting is how many calls of Python, and Go functions that may make some, the thread is in the middle of.
+func (s *session) nesting() int {
+	n := 0
+	for i := range s.stack {
+		if k := s.stack[i].kind; k == incoming || k == task {
+			n++
+		}
+	}
+	return n
+}
+
+// begin and end count a call.
+func (s *session) begin() {
+	s.w.Begin()
+	if s.server != nil {
+		s.server.inCall.Add(1)
+	}
+}
+
+func (s *session) end() {
+	s.w.End()
+	if s.server != nil {
+		s.server.inCall.Add(-1)
+	}
 }
 
 // alone reports whether nothing below the youngest entry is on the same channel.

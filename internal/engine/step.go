@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"github.com/erlpy/erlpy/etf"
 	"github.com/erlpy/erlpy/internal/channel"
 	"github.com/erlpy/erlpy/internal/cpython"
+	"github.com/erlpy/erlpy/internal/funcs"
 )
 
 // payloadAt is where a payload's first tag stands in a frame: behind the header and the version byte.
@@ -26,11 +28,22 @@ var (
 
 // Step implements cpython.Stepper.
 func (e *Engine) Step(t *cpython.Thread, ev cpython.Event) cpython.Action {
-	if ev == cpython.Call {
-		return e.begin(t)
+	switch ev {
+	case cpython.Call:
+		return e.begin(t, false)
+	case cpython.Cast:
+		return e.begin(t, true)
+	case cpython.Submit:
+		return e.submit(t)
+	case cpython.Cancel:
+		return e.cancelToken(t)
 	}
 	s := e.session(t)
 	switch ev {
+	case cpython.Reap:
+		return e.reap(t, s)
+	case cpython.Timeout:
+		return e.timeout(t, s)
 	case cpython.Serve:
 		return e.serve(t, s)
 	case cpython.Resume:
@@ -43,8 +56,8 @@ func (e *Engine) Step(t *cpython.Thread, ev cpython.Event) cpython.Action {
 	return e.fail(t, fmt.Errorf("erlpy: unknown event %d", ev))
 }
 
-// begin starts the call whose {Target, Args} the frame holds.
-func (e *Engine) begin(t *cpython.Thread) cpython.Action {
+// begin starts the call, or the cast, whose {Target, Args} the frame holds.
+func (e *Engine) begin(t *cpython.Thread, cast bool) cpython.Action {
 	if e.closing.Load() {
 		return e.fail(t, errClosing)
 	}
@@ -52,28 +65,48 @@ func (e *Engine) begin(t *cpython.Thread) cpython.Action {
 	if err != nil {
 		return e.fail(t, err)
 	}
-	if atom {
+	if atom && !cast {
 		return e.operation(t, string(target), args)
 	}
 	s, err := e.bind(t)
 	if err != nil {
 		return e.fail(t, err)
 	}
-	if f := e.funcs.Lookup(target); f != nil {
-		if f.WantsContext() {
+	if n := s.nesting(); n >= e.options.MaxNesting {
+		return e.fail(t, &nestingError{e.options.MaxNesting})
+	}
+	if f := e.funcs.Lookup(target); f != nil && !atom {
+		switch {
+		case cast:
+			go castTo(f, append([]byte(nil), args...))
+			return e.done(t, nil)
+		case f.WantsContext() || t.Timeout() >= 0:
 			return e.startTask(t, s, f, args)
 		}
 		return e.inline(t, s, f, args)
 	}
 	if e.channel == nil {
-		if len(e.funcs.Names()) == 0 {
-			return e.fail(t, errNoNode)
+		if atom { // a notice to a node that is not there
+			return e.done(t, nil)
 		}
-		return e.fail(t, &notRegistered{string(target)})
+		return e.fail(t, e.nobody(string(target)))
 	}
-	s.push(entry{kind: outgoing})
-	s.w.Begin()
+	s.push(entry{kind: outgoing, cast: cast})
+	s.begin()
 	return e.converse(t, s)
+}
+
+// nobody is why a name that is no Go function's cannot be called without a node.
+func (e *Engine) nobody(name string) error {
+	if len(e.funcs.Names()) == 0 {
+		return errNoNode
+	}
+	return &notRegistered{name}
+}
+
+// castTo runs a function that nobody waits for. What it returns, and how it fails, is nobody's business either.
+func castTo(f *funcs.Func, args []byte) {
+	_, _ = f.Call(context.Background(), args, nil)
 }
 
 // splitCall finds the parts of {Target, Args} in a frame that the shim has written.
@@ -99,6 +132,8 @@ func (e *Engine) resume(t *cpython.Thread, s *session) cpython.Action {
 		return e.resumeTask(t, s)
 	case jobServer:
 		return e.nextJob(t, s)
+	case reaper:
+		return e.reap(t, s)
 	default:
 		return e.converse(t, s)
 	}
@@ -115,10 +150,24 @@ func (e *Engine) abort(s *session) cpython.Action {
 	return cpython.Failed
 }
 
+// timeout ends the youngest call, whose time has run out, and its function.
+func (e *Engine) timeout(t *cpython.Thread, s *session) cpython.Action {
+	x := s.top()
+	x.abandon()
+	if x.kind == outgoing && x.ch != nil {
+		e.kill(x.ch.Handler())
+		if s.w.Channel() == x.ch {
+			s.w.Drop() // a late reply must never be seen
+		}
+	}
+	e.finish(s)
+	return e.fail(t, timeoutError(t.Timeout()))
+}
+
 // finish takes the youngest entry off the stack.
 func (e *Engine) finish(s *session) {
 	if k := s.top().kind; k == outgoing || k == task {
-		s.w.End()
+		s.end()
 	}
 	s.pop()
 }
@@ -139,15 +188,29 @@ func (e *Engine) operation(t *cpython.Thread, op string, args []byte) cpython.Ac
 		if e.channel == nil {
 			return e.done(t, nil)
 		}
+	case "whereis":
+		if e.channel == nil {
+			return e.done(t, nil)
+		}
 	default:
-		return e.fail(t, fmt.Errorf("erlpy: unknown operation %q", op))
+		if e.channel != nil {
+			break
+		}
+		result, known, err := e.state.do(op, args)
+		switch {
+		case err != nil:
+			return e.fail(t, &badTerm{err})
+		case known:
+			return e.done(t, result)
+		}
+		return e.fail(t, errNoNode)
 	}
 	s, err := e.bind(t)
 	if err != nil {
 		return e.fail(t, err)
 	}
 	s.push(entry{kind: outgoing, op: op})
-	s.w.Begin()
+	s.begin()
 	return e.converse(t, s)
 }
 

@@ -1,0 +1,304 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/erlpy/erlpy/etf"
+	"github.com/erlpy/erlpy/internal/channel"
+	"github.com/erlpy/erlpy/internal/cpython"
+	"github.com/erlpy/erlpy/internal/funcs"
+)
+
+// A batch of completions is no larger than this, in calls and, but for one, in bytes: the GIL is held while it is converted.
+const (
+	batchCalls = 256
+	batchBytes = 256 << 10
+)
+
+// submission is a call that no thread waits for.
+type submission struct {
+	token uint64
+	id    uint32             // on the node's channel; 0: it is a Go function's
+	stop  context.CancelFunc // of a Go function
+	timer *time.Timer        // nil: no timeout
+}
+
+// completion is how one ended.
+type completion struct {
+	token   uint64
+	ok      bool
+	payload []byte // with its version byte
+}
+
+// async holds the submitted calls from their start until the reaper, a Python thread, has taken how they ended.
+type async struct {
+	slots chan struct{} // Go functions that may run at once: the others wait
+
+	mu      sync.Mutex
+	mux     *channel.Mux // nil until something is submitted to the node, and again when its connection is lost
+	last    uint32       // id given out
+	byToken map[uint64]*submission
+	byID    map[uint32]*submission
+	ready   []completion
+	reaper  int // wake descriptor of the reaper while it sleeps; else -1
+}
+
+func (a *async) init(maxCalls int) {
+	a.slots = make(chan struct{}, maxCalls)
+	a.byToken = make(map[uint64]*submission)
+	a.byID = make(map[uint32]*submission)
+	a.reaper = -1
+}
+
+// submit starts the call in the frame.
+func (e *Engine) submit(t *cpython.Thread) cpython.Action {
+	if e.closing.Load() {
+		return e.fail(t, errClosing)
+	}
+	name, atom, args, err := splitCall(t.Frame())
+	if err != nil {
+		return e.fail(t, err)
+	}
+	sub := &submission{token: t.Token()}
+	if f := e.funcs.Lookup(name); f != nil && !atom {
+		e.submitGo(sub, f, append([]byte(nil), args...))
+	} else if err := e.submitNode(sub, string(name), t.Frame()[cpython.HeaderSize:]); err != nil {
+		return e.fail(t, err)
+	}
+	if d := t.Timeout(); d >= 0 {
+		e.async.mu.Lock()
+		if e.async.byToken[sub.token] == sub { // not over already
+			sub.timer = time.AfterFunc(d, func() { e.endSubmission(sub, timeoutError(d)) })
+		}
+		e.async.mu.Unlock()
+	}
+	return e.done(t, nil)
+}
+
+func (e *Engine) submitGo(sub *submission, f *funcs.Func, args []byte) {
+	a := &e.async
+	ctx, cancel := context.WithCancel(context.Background())
+	sub.stop = cancel
+	a.mu.Lock()
+	a.byToken[sub.token] = sub
+	a.mu.Unlock()
+	go func() {
+		defer cancel()
+		select {
+		case a.slots <- struct{}{}:
+			defer func() { <-a.slots }()
+		case <-ctx.Done():
+			return
+		}
+		err := errGoexit
+		var out []byte
+		defer func() {
+			if err == nil && len(out) > e.options.MaxFrame {
+				err = &channel.LimitError{Size: len(out), Limit: e.options.MaxFrame}
+			}
+			if err != nil {
+				out, _ = etf.Marshal(payload(err))
+			}
+			a.complete(sub, err == nil, out)
+		}()
+		out, err = f.Call(ctx, args, nil)
+	}()
+}
+
+func (e *Engine) submitNode(sub *submission, name string, payload []byte) error {
+	if e.channel == nil {
+		return e.nobody(name)
+	}
+	a := &e.async
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	sub.id = a.nextID()
+	a.byToken[sub.token], a.byID[sub.id] = sub, sub
+	if err := e.muxLocked().Send(channel.Call, sub.id, payload); err != nil {
+		delete(a.byToken, sub.token)
+		delete(a.byID, sub.id)
+		return err
+	}
+	return nil
+}
+
+func (a *async) nextID() uint32 {
+	if a.last++; a.last == 0 {
+		a.last = 1
+	}
+	return a.last
+}
+
+// muxLocked returns the node's async channel, which connects in the background. With e.async.mu held.
+func (e *Engine) muxLocked() *channel.Mux {
+	a := &e.async
+	if a.mux == nil {
+		a.mux = channel.OpenMux(e.asyncOptions, a.answered, a.lost)
+	}
+	return a.mux
+}
+
+// answered is what the node's channel calls for each reply.
+func (a *async) answered(id uint32, ok bool, payload []byte) {
+	a.mu.Lock()
+	sub := a.byID[id]
+	a.mu.Unlock()
+	if sub != nil { // else it was cancelled, and nobody wants to know
+		a.complete(sub, ok, payload)
+	}
+}
+
+// lost fails whatever was on the node's channel.
+func (a *async) lost(mux *channel.Mux, err error) {
+	failed, _ := etf.Marshal(payload(err))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.mux == mux {
+		a.mux = nil
+	}
+	for _, sub := range a.byID {
+		a.completeLocked(sub, false, failed)
+	}
+}
+
+func (a *async) complete(sub *submission, ok bool, payload []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.completeLocked(sub, ok, payload)
+}
+
+// completeLocked hands over how a call has ended, once. It reports whether this was the time.
+func (a *async) completeLocked(sub *submission, ok bool, payload []byte) bool {
+	if a.byToken[sub.token] != sub {
+		return false
+	}
+	delete(a.byToken, sub.token)
+	delete(a.byID, sub.id)
+	if sub.timer != nil {
+		sub.timer.Stop()
+	}
+	a.ready = append(a.ready, completion{sub.token, ok, payload})
+	if a.reaper >= 0 {
+		wake(a.reaper)
+		a.reaper = -1
+	}
+	return true
+}
+
+// endSubmission ends a call from this side, and stops its function.
+func (e *Engine) endSubmission(sub *submission, why error) {
+	a := &e.async
+	failed, _ := etf.Marshal(payload(why))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.completeLocked(sub, false, failed) {
+		return
+	}
+	if sub.stop != nil {
+		sub.stop()
+	} else if a.mux != nil {
+		_ = a.mux.Send(channel.Cancel, sub.id, nil) // a channel that is lost has killed it
+	}
+}
+
+// cancelToken takes the call back that the thread names. One that is over, or never was, is let be.
+func (e *Engine) cancelToken(t *cpython.Thread) cpython.Action {
+	e.async.mu.Lock()
+	sub := e.async.byToken[t.Token()]
+	e.async.mu.Unlock()
+	if sub != nil {
+		e.endSubmission(sub, errCancelled)
+	}
+	return e.done(t, nil)
+}
+
+// kill ends the function that a handler runs, for a thread that has given up waiting for it.
+func (e *Engine) kill(handler etf.Pid) {
+	call, err := etf.Marshal(etf.Tuple{etf.Atom("cancel"), []any{handler}})
+	if err != nil {
+		return // the zero Pid: the channel was not open yet
+	}
+	e.async.mu.Lock()
+	defer e.async.mu.Unlock()
+	_ = e.muxLocked().Send(channel.Call, e.async.nextID(), call) // the answer is nobody's
+}
+
+// reap hands completions to the thread that asks for them, or puts it to sleep until there are some.
+func (e *Engine) reap(t *cpython.Thread, s *session) cpython.Action {
+	if len(s.stack) == 0 || s.top().kind != reaper {
+		if err := makeWakeFD(t); err != nil {
+			return e.fail(t, err)
+		}
+		s.push(entry{kind: reaper})
+	}
+	a := &e.async
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case len(a.ready) > 0:
+		err := t.SetFrame(a.batch())
+		s.pop()
+		if err != nil {
+			return e.fail(t, err)
+		}
+		return cpython.Done
+	case e.closing.Load():
+		s.pop()
+		return cpython.Closed
+	}
+	a.reaper = t.WakeFD()
+	t.WaitFor(-1, false, -1)
+	return cpython.Sleep
+}
+
+// batch takes completions off the list, in the layout of shim.h.
+func (a *async) batch() []byte {
+	b := make([]byte, cpython.HeaderSize, 4096)
+	n := 0
+	for ; n < len(a.ready) && n < batchCalls && len(b) < batchBytes; n++ {
+		c := a.ready[n]
+		ok := byte(0)
+		if c.ok {
+			ok = 1
+		}
+		b = binary.BigEndian.AppendUint64(b, c.token)
+		b = append(b, ok)
+		b = binary.BigEndian.AppendUint32(b, uint32(len(c.payload)))
+		b = append(b, c.payload...)
+	}
+	a.ready = append(a.ready[:0], a.ready[n:]...)
+	return b
+}
+
+// close fails every call that is under way; the reaper takes them, and then ends.
+func (a *async) close() {
+	failed, _ := etf.Marshal(payload(errClosing))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, sub := range a.byToken {
+		a.completeLocked(sub, false, failed)
+		if sub.stop != nil {
+			sub.stop()
+		}
+	}
+	if a.mux != nil {
+		a.mux.Close()
+	}
+}
+
+var (
+	errCancelled = errors.New("the call was cancelled")
+	errGoexit    = errors.New("the function ended its goroutine without returning")
+)
+
+// timedOut is a call whose time has run out.
+type timedOut struct{ after time.Duration }
+
+func timeoutError(d time.Duration) error { return &timedOut{d} }
+
+func (e *timedOut) Error() string { return fmt.Sprintf("no answer within %g s", e.after.Seconds()) }

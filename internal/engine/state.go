@@ -1,0 +1,107 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/erlpy/erlpy/etf"
+)
+
+// state is the table of state_get and its kin when there is no node to keep it. Keys and values are terms in their bytes.
+type state struct {
+	mu    sync.Mutex
+	table map[string][]byte
+}
+
+var errNoInteger = errors.New("the value is no integer")
+
+// do runs one operation of PROTOCOL.md section 4 and returns its result. known is false when op is none of the table's.
+func (s *state) do(op string, args []byte) (result any, known bool, err error) {
+	d := etf.NewDecoder(args)
+	n, err := d.ListLen()
+	if err != nil {
+		return nil, true, err
+	}
+	items := make([][]byte, 0, 2)
+	for range n {
+		raw, err := d.Skip()
+		if err != nil {
+			return nil, true, err
+		}
+		items = append(items, raw)
+	}
+	want, known := map[string]int{
+		"state_get": 1, "state_set": 2, "state_delete": 1, "state_keys": 0, "state_clear": 0, "state_incr": 2, "state_decr": 2,
+	}[op]
+	if !known {
+		return nil, false, nil
+	}
+	if n != want {
+		return nil, true, fmt.Errorf("%s takes %d arguments, got %d", op, want, n)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.table == nil {
+		s.table = make(map[string][]byte)
+	}
+	switch op {
+	case "state_get":
+		raw, ok := s.table[string(items[0])]
+		if !ok {
+			return nil, true, nil
+		}
+		v, err := term(raw)
+		return v, true, err
+	case "state_set":
+		s.table[string(items[0])] = slices.Clone(items[1])
+	case "state_delete":
+		delete(s.table, string(items[0]))
+	case "state_clear":
+		clear(s.table)
+	case "state_keys":
+		keys := make([]any, 0, len(s.table))
+		for key := range maps.Keys(s.table) {
+			v, err := term([]byte(key))
+			if err != nil {
+				return nil, true, err
+			}
+			keys = append(keys, v)
+		}
+		return keys, true, nil
+	default:
+		v, err := s.add(string(items[0]), items[1], op == "state_decr")
+		return v, true, err
+	}
+	return etf.Atom("ok"), true, nil
+}
+
+func (s *state) add(key string, by []byte, down bool) (any, error) {
+	step := etf.NewDecoder(by)
+	n, err := step.Int()
+	if err != nil {
+		return nil, errNoInteger
+	}
+	if down {
+		n = -n
+	}
+	if raw, ok := s.table[key]; ok {
+		old := etf.NewDecoder(raw)
+		v, err := old.Int()
+		if err != nil {
+			return nil, errNoInteger
+		}
+		n += v
+	}
+	s.table[key] = etf.AppendInt(nil, n)
+	return int(n), nil
+}
+
+// term is the value of raw bytes, kept as they are.
+func term(raw []byte) (etf.Term, error) {
+	var t etf.Term
+	err := etf.Unmarshal(append(etf.AppendVersion(nil), raw...), &t)
+	return t, err
+}

@@ -1,0 +1,135 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/erlpy/erlpy/internal/cpython"
+	"github.com/erlpy/erlpy/internal/funcs"
+)
+
+// goTask is a Go function that runs on a goroutine of its own, while the Python thread that called it sleeps in C. What the function
+// calls in Python with its context runs on that very thread, which is free to.
+type goTask struct {
+	cancel context.CancelFunc
+	done   atomic.Bool
+	out    []byte // with room for a frame's header in front; set before done
+	err    error
+	job    *job // that the thread runs; only the thread touches it
+
+	mu    sync.Mutex
+	wake  int // the thread's wake descriptor; -1 once the thread waits no more
+	queue []*job
+}
+
+// taskKey is where a function's context holds its goTask.
+type taskKey struct{}
+
+// startTask runs a function on a goroutine, and puts the thread to sleep.
+func (e *Engine) startTask(t *cpython.Thread, s *session, f *funcs.Func, args []byte) cpython.Action {
+	if err := makeWakeFD(t); err != nil {
+		return e.fail(t, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	g := &goTask{cancel: cancel, wake: t.WakeFD()}
+	own := append([]byte(nil), args...) // the frame is the thread's: after an abort it is used anew
+	s.push(entry{kind: task, task: g})
+	s.begin()
+	go g.run(context.WithValue(ctx, taskKey{}, g), f, own)
+	return e.resumeTask(t, s)
+}
+
+func (g *goTask) run(ctx context.Context, f *funcs.Func, args []byte) {
+	defer g.cancel()
+	// A function that ends its goroutine, as testing's FailNow does, must not leave the thread asleep for good.
+	g.err = errGoexit
+	defer func() {
+		g.done.Store(true)
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.wake >= 0 {
+			wake(g.wake)
+		}
+	}()
+	g.out, g.err = f.Call(ctx, args, make([]byte, cpython.HeaderSize, 256))
+}
+
+// give has the thread run a job. false: the thread does not wait for the function any more.
+func (g *goTask) give(j *job) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.wake < 0 {
+		return false
+	}
+	g.queue = append(g.queue, j)
+	wake(g.wake)
+	return true
+}
+
+// forget takes a job back that has not begun.
+func (g *goTask) forget(j *job) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.queue = without(g.queue, j)
+}
+
+// next is the job to run now, or nil.
+func (g *goTask) next() *job {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.queue) == 0 {
+		return nil
+	}
+	j := g.queue[0]
+	g.queue = g.queue[1:]
+	return j
+}
+
+// leave lets go of the function: nothing more reaches the thread.
+func (g *goTask) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.wake = -1
+	for _, j := range append(g.queue, g.job) {
+		if j != nil {
+			j.done <- outcome{err: ErrGone}
+		}
+	}
+	g.queue, g.job = nil, nil
+}
+
+func (g *goTask) abandon() {
+	g.cancel()
+	g.leave()
+}
+
+// jobDone hands over the result in the frame.
+func (g *goTask) jobDone(t *cpython.Thread) {
+	g.job.done <- outcomeOf(t)
+	g.job = nil
+}
+
+func (e *Engine) resumeTask(t *cpython.Thread, s *session) cpython.Action {
+	g := s.top().task
+	switch {
+	case g.done.Load():
+		g.leave()
+		e.finish(s)
+		return e.result(t, g.out, g.err)
+	case e.closing.Load():
+		g.abandon()
+		e.finish(s)
+		return e.fail(t, errClosing)
+	}
+	for j := g.next(); j != nil; j = g.next() {
+		if err := t.SetFrame(j.frame); err != nil {
+			j.done <- outcome{err: err}
+			continue
+		}
+		g.job = j
+		return cpython.Nested
+	}
+	t.WaitFor(-1, false, -1)
+	return cpython.Sleep
+}
