@@ -9,6 +9,8 @@ defmodule Mix.Tasks.Compile.ErlpyHost do
     if System.find_executable("go") do
       {_, status} = System.cmd("make", ["priv"], into: IO.stream(), stderr_to_stdout: true)
       if status != 0, do: Mix.raise("make priv ended with status #{status}")
+      # The link to priv, which may not have been there when Mix looked.
+      Mix.Project.build_structure()
     end
 
     :ok

@@ -1,7 +1,7 @@
 %% The Python side of a connection, played by a test over a real socket.
 -module(py_client).
 
--export([connect/0, connect/1, hello/1, hello/2, thread/0, close/1, path/0]).
+-export([connect/0, connect/1, hello/1, hello/2, thread/0, async/0, close/1, path/0]).
 -export([send/2, frame/4, send_frame/4, recv/1, recv/2, call/3, call_raw/2, eof/1]).
 -export([start_app/1, stop_app/0]).
 
@@ -52,6 +52,13 @@ thread() ->
     Socket = connect(),
     {1, {erlpy, 1, Handler, #{max_frame := _}}} = hello(Socket),
     {Socket, Handler}.
+
+%% The same for an async channel.
+-spec async() -> {socket(), pid()}.
+async() ->
+    Socket = connect(),
+    {1, {erlpy, 1, Channel, #{max_frame := _}}} = hello(Socket, {erlpy, 1, async, #{os_pid => 1}}),
+    {Socket, Channel}.
 
 -spec close(socket()) -> ok.
 close(Socket) -> _ = socket:close(Socket), ok.

@@ -2,7 +2,6 @@ package channel
 
 import (
 	"bufio"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -142,11 +141,8 @@ func (m *Mux) read(in *bufio.Reader) (Header, []byte, error) {
 		return Header{}, nil, err
 	}
 	h := ParseHeader(head[:])
-	switch {
-	case h.Size < 0 || uint64(binary.BigEndian.Uint32(head[:])) > uint64(m.options.maxFrame()):
-		return h, nil, protocolError(fmt.Sprintf("a frame of length %d", binary.BigEndian.Uint32(head[:])))
-	case !h.Kind.valid():
-		return h, nil, protocolError(fmt.Sprintf("a frame of %v", h.Kind))
+	if err := judge(h, m.options.maxFrame()); err != nil {
+		return h, nil, err
 	}
 	payload := make([]byte, h.Size)
 	_, err := io.ReadFull(in, payload)

@@ -34,7 +34,7 @@ func (c *Channel) receive(op string, b Buffer) (Header, Status, error) {
 		want := HeaderSize
 		if c.have >= HeaderSize {
 			header := ParseHeader(memory)
-			if err := c.judge(header); err != nil {
+			if err := judge(header, c.options.maxFrame()); err != nil {
 				return header, Done, c.fail(op, err)
 			}
 			want += header.Size
@@ -63,12 +63,12 @@ func (c *Channel) receive(op string, b Buffer) (Header, Status, error) {
 }
 
 // judge refuses what PROTOCOL.md says a node never sends. It comes before the buffer grows.
-func (c *Channel) judge(h Header) error {
+func judge(h Header, limit int) error {
 	switch {
 	case h.Size < 0:
 		return protocolError(fmt.Sprintf("a frame of length %d", h.Size+uncounted))
-	case h.Size+uncounted > c.options.maxFrame():
-		return protocolError(fmt.Sprintf("a frame of %d bytes, over the limit of %d bytes (max_frame)", h.Size+uncounted, c.options.maxFrame()))
+	case h.Size+uncounted > limit:
+		return protocolError(fmt.Sprintf("a frame of %d bytes, over the limit of %d bytes (max_frame)", h.Size+uncounted, limit))
 	case !h.Kind.valid():
 		return protocolError(fmt.Sprintf("a frame of %v", h.Kind))
 	}

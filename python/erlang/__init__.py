@@ -2,8 +2,10 @@
 
     import erlang
 
-    erlang.call('double_it', 21)     # by name
-    erlang.double_it(21)             # the same
+    erlang.call('double_it', 21)               # by name
+    erlang.double_it(21)                       # the same
+    await erlang.async_call('double_it', 21)   # under asyncio
+    erlang.submit('double_it', 21).result()    # a future: many calls in flight from one thread
 
 A call blocks its own thread alone: the GIL is released until the answer is there. Each thread has a connection and an
 Erlang process of its own, made on its first call and passed on to another thread when it ends.
@@ -15,9 +17,22 @@ from collections.abc import Callable
 from typing import Any
 
 import _erlang
-from _erlang import call, self, stats
+from _erlang import call, cast, self, stats
 
-from ._errors import CallError, Disconnected, Error, NotRegistered, ProcessError, Timeout
+from ._async import async_call
+from ._errors import (
+    CallError,
+    Disconnected,
+    Error,
+    Interrupted,
+    NotRegistered,
+    ProcessError,
+    SuspensionRequired,
+    Timeout,
+)
+from ._futures import map, submit
+from ._messages import send, whereis
+from ._state import state_clear, state_decr, state_delete, state_get, state_incr, state_keys, state_set
 from ._types import Atom, Pid, Ref, Term, atom
 
 __all__ = [
@@ -25,17 +40,34 @@ __all__ = [
     "CallError",
     "Disconnected",
     "Error",
+    "Interrupted",
     "NotRegistered",
     "Pid",
     "ProcessError",
     "Ref",
+    "SuspensionRequired",
     "Term",
     "Timeout",
+    "async_call",
     "atom",
     "call",
+    "cast",
+    "map",
     "self",
+    "send",
+    "state_clear",
+    "state_decr",
+    "state_delete",
+    "state_get",
+    "state_incr",
+    "state_keys",
+    "state_set",
     "stats",
+    "submit",
+    "whereis",
 ]
+
+_atom = atom  # by this name in code written for erlang_python
 
 # The callables of names that were asked for. A name is looked up in the registry each time all the same, so that
 # hasattr tells what is registered now.

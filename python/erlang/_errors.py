@@ -77,9 +77,32 @@ class ValueError(Error, builtins.ValueError):
     __module__ = _PUBLIC
 
 
+class Interrupted(KeyboardInterrupt):
+    """Raised in Python code that the other side has called and does not want any more.
+
+    As with Ctrl-C, `except Exception` lets it pass.
+    """
+
+    __module__ = _PUBLIC
+
+    def __str__(self) -> str:
+        return super().__str__() or "interrupted by the caller"
+
+
+class SuspensionRequired(BaseException):
+    """Never raised. Code written for other hosts names it in an `except` clause."""
+
+    __module__ = _PUBLIC
+
+
 def text_of(value: Any) -> str:
     """Text as it came over the channel. A binary that is not UTF-8 arrives as bytes; a message must not fail for that."""
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+def sendable(text: str) -> str:
+    """Text that has a term: lone surrogates, as in undecodable file names, have no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def failure(payload: Any) -> Error:
@@ -101,5 +124,8 @@ _KINDS: dict[str, type[Error]] = {
     "bad_term": ValueError,
     "type": TypeError,
     "disconnected": Disconnected,
+    "process": ProcessError,
+    "timeout": Timeout,
+    "cancelled": Error,
     "refused": Error,
 }

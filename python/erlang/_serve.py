@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import builtins
-import importlib
 import sys
-import threading
-import time
 import traceback
-import weakref
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Optional
 
 import _erlang
 
-from ._errors import Error
-from ._types import Atom, Pid
+from . import _contexts, _logs, _memory, _run, _threads
+from ._errors import Error, sendable
+from ._types import Atom
 
 # A frame of ours, in a traceback: of no use to whoever reads it.
 OWN = "<erlpy>/"
-
-# The threads that serve calls.
-_contexts: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
-
-# What exec defined, by the process that ran it. Dropped when that process ends.
-_spaces: dict[Pid, dict[str, Any]] = {}
 
 
 def dispatch(target: str, args: list[Any]) -> Any:
@@ -33,14 +23,15 @@ def dispatch(target: str, args: list[Any]) -> Any:
     serve = _TARGETS.get(target)
     if serve is None:
         raise Error(f"a call of an unknown kind: {target!r}")
-    return serve(*args)
+    context = _contexts.current()
+    return serve(*args) if context is None else context.run(serve, args)
 
 
 def describe(exc: BaseException) -> tuple[Any, ...]:
     """The error payload for an exception that `dispatch` raised."""
     exc.__traceback__ = without_own(exc.__traceback__)
     lines = "".join(traceback.format_exception(type(exc), exc, exc.__traceback__)).splitlines()
-    return Atom("python"), _sendable(type(exc).__name__), _message(exc), [_sendable(line) for line in lines]
+    return Atom("python"), sendable(type(exc).__name__), _message(exc), [sendable(line) for line in lines]
 
 
 def without_own(tb: Optional[TracebackType]) -> Optional[TracebackType]:
@@ -59,83 +50,17 @@ def run_host(token: str) -> int:
     return 0
 
 
-def _namespace(space: Optional[Pid], keep: bool = False) -> dict[str, Any]:
-    if space is None:
-        return vars(sys.modules["__main__"])
-    fresh = {"__name__": "__main__", "__builtins__": builtins}
-    # Only exec keeps one: the node knows who ran exec, and tells us when that process is gone.
-    return _spaces.setdefault(space, fresh) if keep else _spaces.get(space, fresh)
-
-
-def _call(space: Optional[Pid], module: str, function: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    return _look_up(space, module, function)(*args, **kwargs)
-
-
-def _look_up(space: Optional[Pid], module: str, function: str) -> Any:
-    first, *rest = function.split(".")
-    if module == "__main__":
-        names = _namespace(space)
-        if first not in names:
-            raise AttributeError(f"module '__main__' has no attribute {first!r}")
-        value = names[first]
-    else:
-        value = getattr(importlib.import_module(module), first)
-    for name in rest:
-        value = getattr(value, name)
-    return value
-
-
-def _eval(space: Optional[Pid], code: str, names: dict[str, Any]) -> Any:
-    scope = _namespace(space)
-    if names:
-        # One dict, not globals and locals: a comprehension or a lambda in the expression sees only globals.
-        scope = {**scope, **names}
-    return eval(compile(code.strip(), "<eval>", "eval", dont_inherit=True), scope)
-
-
-def _exec(space: Optional[Pid], code: str) -> None:
-    # Compiled first: text that does not compile leaves no namespace behind.
-    compiled = compile(code, "<exec>", "exec", dont_inherit=True)
-    exec(compiled, _namespace(space, keep=True))
-
-
-def _run(path: str, argv: list[str]) -> None:
-    from ._main import execute
-
-    try:
-        execute(path, argv)
-    except SystemExit as exc:
-        if exc.code not in (None, 0):
-            raise
+def tick() -> None:
+    """Does nothing. That it is run gives an exception that another thread has set the occasion to be raised."""
 
 
 def end() -> None:
     """The program's last act in Python: no call is made or waited for after it."""
+    _logs.stop()
     _erlang.close()
     # Contexts that still run somebody's code after this are cut off, as all daemon threads are.
-    deadline = time.monotonic() + 1.0
-    for thread in list(_contexts):
-        thread.join(max(0.0, deadline - time.monotonic()))
+    _threads.join(1.0)
     _erlang.seal()
-
-
-def _start_context(token: str, role: str = "context") -> None:
-    # A daemon: a context never ends by itself, and must not keep the host alive.
-    thread = threading.Thread(target=_context, args=(role, token), name="erlang-context", daemon=True)
-    _contexts.add(thread)
-    thread.start()
-
-
-def _context(role: str, token: str) -> None:
-    try:
-        _erlang.serve(role, token)
-    except Error as exc:
-        print(f"erlpy: a context could not start: {exc}", file=sys.stderr)
-
-
-def _drop(space: Optional[Pid]) -> None:
-    if space is not None:
-        _spaces.pop(space, None)
 
 
 def _version() -> str:
@@ -143,23 +68,24 @@ def _version() -> str:
 
 
 _TARGETS: dict[str, Callable[..., Any]] = {
-    "call": _call,
-    "eval": _eval,
-    "exec": _exec,
-    "run": _run,
-    "start_context": _start_context,
-    "drop": _drop,
+    "call": _run.call,
+    "eval": _run.eval_,
+    "exec": _run.exec_,
+    "stream": _run.stream,
+    "stream_eval": _run.stream_eval,
+    "run": _run.script,
+    "drop": _run.drop,
+    "start_context": _contexts.start,
+    "interrupt": _contexts.interrupt,
+    "logging": _logs.configure,
+    "memory": _memory.memory,
+    "gc": _memory.collect,
     "version": _version,
 }
 
 
 def _message(exc: BaseException) -> str:
     try:
-        return _sendable(str(exc))
+        return sendable(str(exc))
     except Exception:
         return f"<the text of this {type(exc).__name__} could not be made>"
-
-
-def _sendable(text: str) -> str:
-    """Lone surrogates, as in undecodable file names, have no UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,113 @@
+package erlpy_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/erlpy/erlpy"
+)
+
+// What a Go function calls with its own context runs on the very Python thread that called the function, to any depth.
+func TestNestedOnTheSameThread(t *testing.T) {
+	withRuntime(t, func(t *testing.T, rt *erlpy.Runtime) {
+		if err := rt.Register("down", func(ctx context.Context, n int) (any, error) {
+			return rt.Call(ctx, "__main__", "down", n)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		must(t, rt, `
+import erlang, threading
+local = threading.local()
+def down(n):
+    assert local.mine == 'here'
+    return 0 if n == 0 else 1 + erlang.down(n - 1)
+local.mine = 'here'
+assert down(90) == 90
+threads = []
+def run():
+    local.mine = 'here'
+    threads.append(down(5))
+for t in [threading.Thread(target=run) for _ in range(8)]:
+    t.start()
+    t.join()
+assert threads == [5] * 8`)
+		err := rt.Exec(t.Context(), "down(101)")
+		var e *erlpy.PythonError
+		if !errors.As(err, &e) || e.Type != "CallError" && e.Type != "ValueError" {
+			t.Errorf("deeper than MaxNesting: %v", err)
+		}
+		must(t, rt, "assert down(3) == 3")
+	})
+}
+
+// Calls without the caller's context take other threads. When there are no more, that is an error and not a deadlock.
+func TestEveryContextWaits(t *testing.T) {
+	isolated(t, func(t *testing.T) {
+		rt, err := erlpy.Start(t.Context(), erlpy.Options{MaxContexts: 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rt.Close()
+		if err := rt.Register("other", func() error {
+			return rt.Exec(context.Background(), "erlang.other()")
+		}); err != nil {
+			t.Fatal(err)
+		}
+		err = rt.Exec(t.Context(), "import erlang\nerlang.other()")
+		var e *erlpy.PythonError
+		if !errors.As(err, &e) || e.Type != "CallError" || e.Message == "" {
+			t.Errorf("got %v, want a CallError that names MaxContexts", err)
+		}
+		must(t, rt, "1")
+	})
+}
+
+// A call with a timeout raises on time; its function's context is cancelled; a late result is nobody's.
+func TestTimeoutCancelsGoFunction(t *testing.T) {
+	withRuntime(t, func(t *testing.T, rt *erlpy.Runtime) {
+		cancelled, release := make(chan struct{}, 1), make(chan struct{})
+		for name, fn := range map[string]any{
+			"waits": func(ctx context.Context) error { <-ctx.Done(); cancelled <- struct{}{}; return ctx.Err() },
+			"deaf":  func() string { <-release; return "late" },
+			"same":  func(x int) int { return x },
+		} {
+			if err := rt.Register(name, fn); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, name := range []string{"waits", "deaf"} {
+			must(t, rt, fmt.Sprintf(`
+import erlang
+try: erlang.%s(timeout=0.05)
+except erlang.Timeout: pass
+else: raise AssertionError('no Timeout')
+assert [erlang.same(n) for n in range(100)] == list(range(100))`, name))
+		}
+		<-cancelled
+		close(release)
+		must(t, rt, "assert erlang.same(7, timeout=10) == 7")
+	})
+}
+
+// A goroutine that outlives the call of its function finds that the thread has gone on.
+func TestContextOfACallThatIsOver(t *testing.T) {
+	withRuntime(t, func(t *testing.T, rt *erlpy.Runtime) {
+		kept := make(chan context.Context, 1)
+		if err := rt.Register("keep", func(ctx context.Context) { kept <- ctx }); err != nil {
+			t.Fatal(err)
+		}
+		must(t, rt, "import erlang\nerlang.keep()")
+		ctx := <-kept
+		if _, err := rt.Eval(ctx, "1", nil); !errors.Is(err, context.Canceled) {
+			t.Errorf("Eval with the context of a call that is over: %v, want context.Canceled", err)
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		if v, err := rt.Eval(ctx, "1", nil); err != nil || v != 1 {
+			t.Errorf("on another thread: %v, %v", v, err)
+		}
+	})
+}
