@@ -4,6 +4,9 @@
 %% and survives stray ones. A registered function runs right here, which costs no second process and lets the function call
 %% back ({@link py_conversation}); while it runs, the handler is deaf, as any process that runs a function is.
 %%
+%% A context's handler that ends between calls says by its exit reason, `normal' or `{shutdown, {unsent, _}}', that a request it was given
+%% meanwhile has not been sent.
+%%
 %% It does not trap exits: a shutdown ends it at once, in the middle of a function too, and its socket closes with it.
 -module(py_handler).
 
@@ -26,7 +29,7 @@
 }).
 
 %% Where an outcome goes: to the caller of a server's, which then hears `{py_done, Handler}' itself, or as `{Tag, Outcome}' to a process.
--type destination() :: {caller, gen_server:from(), Server :: pid()} | {message, pid(), Tag :: term()}.
+-type destination() :: {caller, gen_server:from(), Server :: pid()} | {message, pid() | reference(), Tag :: term()}.
 -type request() :: {destination(), py_conversation:space(), Payload :: binary()}.
 
 %% In the handshake, and for the connection to be handed over.
@@ -212,6 +215,9 @@ stop({shutdown, _} = Reason, State) ->
     finish(Reason, State);
 stop(closed, #state{current = none} = State) ->
     finish(normal, State);
+stop(Reason, #state{current = none, role = {context, _}} = State) ->
+    ?LOG_NOTICE(#{what => py_connection_lost, handler => self(), reason => Reason}),
+    finish({shutdown, {unsent, Reason}}, State);
 stop(Reason, State) when is_atom(Reason) ->
     ?LOG_NOTICE(#{what => py_connection_lost, handler => self(), reason => Reason}),
     finish({shutdown, Reason}, State);

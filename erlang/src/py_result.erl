@@ -4,13 +4,13 @@
 -export([result/2, reason/1, ended/1, limit/1]).
 -export_type([result/0, failure/0]).
 
--type failure() :: {Exception :: atom(), Message :: binary()} | timeout | {host_down, term()}.
+-type failure() :: {Exception :: atom(), Message :: binary()} | timeout | interrupted | {host_down, term()} | {max_contexts, pos_integer()}.
 -type result() :: {ok, term()} | {error, failure()}.
 
 %% Python code can define classes without end; an atom lives as long as the node.
 -define(MAX_NAMES, 1000).
 
--spec result(py_conversation:outcome(), py_term:policy()) -> result().
+-spec result(py_contexts:outcome(), py_term:policy()) -> result().
 result({ok, Payload}, Policy) ->
     case py_term:decode(Payload, Policy) of
         {ok, Term} -> {ok, Term};
@@ -23,6 +23,10 @@ result({error, Payload}, Policy) ->
     end;
 result(timeout, _Policy) ->
     {error, timeout};
+result(interrupted, _Policy) ->
+    {error, interrupted};
+result({max_contexts, Max}, _Policy) ->
+    {error, {max_contexts, Max}};
 result({down, Reason}, _Policy) ->
     {error, {host_down, Reason}}.
 
@@ -37,6 +41,7 @@ reason(Outcome) ->
 
 %% @doc Why a handler has ended, without the words that only supervisors need.
 -spec ended(term()) -> term().
+ended({shutdown, {unsent, Reason}}) -> Reason;
 ended({shutdown, Reason}) -> Reason;
 ended(normal) -> closed;
 ended(noproc) -> closed;
@@ -48,6 +53,8 @@ limit(Limit) ->
     {error, failure(Limit)}.
 
 -spec failure(term()) -> failure().
+failure({python, <<"Interrupted">>, _Message, _Traceback}) ->
+    interrupted;
 failure({python, Name, Message, _Traceback}) when is_binary(Name), is_binary(Message) ->
     {exception(Name), Message};
 failure({Kind, Text}) when is_binary(Text), (Kind =:= limit orelse Kind =:= bad_term) ->

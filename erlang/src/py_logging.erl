@@ -1,0 +1,41 @@
+%% @doc Python's `logging' in Erlang's `logger': who is told from which level on. The messages come by the operation `log'.
+-module(py_logging).
+
+-export([configure/1, tell/1]).
+-export_type([level/0]).
+
+-type level() :: debug | info | warning | error | critical.
+
+%% The application's environment outlives every process of it.
+-define(KEY, python_logging).
+
+%% @doc Has all hosts log from that level on, those too that start later.
+-spec configure(level()) -> ok | {error, py_result:failure()}.
+configure(Level) ->
+    ok = application:set_env(erlang_python, ?KEY, number(Level)),
+    tell_all(py_contexts:controls()).
+
+%% @doc Called when a host is up, with its control channel. Does not wait for it.
+-spec tell(pid()) -> ok.
+tell(Control) ->
+    case application:get_env(erlang_python, ?KEY) of
+        {ok, _} -> _ = spawn(fun() -> tell_all([Control]) end), ok;
+        undefined -> ok
+    end.
+
+-spec tell_all([pid()]) -> ok | {error, py_result:failure()}.
+tell_all(Controls) ->
+    {ok, Level} = application:get_env(erlang_python, ?KEY),
+    Failed = [Failure || Control <- Controls, {error, _} = Failure <- [py_result:result(py_control:logging(Control, Level), safe)]],
+    case Failed of
+        [] -> ok;
+        [Failure | _] -> Failure
+    end.
+
+%% As Python numbers them.
+-spec number(level()) -> pos_integer().
+number(debug) -> 10;
+number(info) -> 20;
+number(warning) -> 30;
+number(error) -> 40;
+number(critical) -> 50.
