@@ -9,8 +9,10 @@ SOAK     ?= 600
 
 APP     := build/lib/erlang_python
 SOURCES := $(wildcard erlang/src/*)
+# All but the root package, whose tests run the Python matrix.
+INNER    = $$($(GO) list ./... | grep -v 'erlpy/erlpy$$')
 
-.PHONY: build demo test bench lint fuzz race soak check clean install venvs priv
+.PHONY: build demo test bench lint fuzz race asan soak check clean priv
 
 ## build: the command build/erlpy, and the OTP application in build/lib
 build: $(APP)/ebin/erlang_python.app $(APP)/priv/erlpy priv
@@ -44,12 +46,22 @@ test:
 	tools/install.sh test
 	$(MAKE) build
 	tools/venvs.sh
-	$(GO) test $$($(GO) list ./... | grep -v 'erlpy/erlpy$$')
+	$(GO) test $(INNER)
 	$(GO) test -v -timeout 30m .
 	rebar3 ct
+	cd examples/elixir && mix test
 
-race:
-	$(GO) test -race -timeout 30m ./...
+## race: the Go tests, and the Python tests with Go functions, under the race detector
+race: build
+	tools/venvs.sh
+	$(GO) test -race -timeout 30m $(INNER)
+	$(GO) test -race -timeout 60m -skip '^TestPython$$/.*/beam' .
+
+## asan: the Python tests with the C code under AddressSanitizer
+asan: build
+	tools/venvs.sh
+	$(GO) build -asan -o build/erlpy-asan ./cmd/erlpy
+	tools/asan.sh
 
 bench: build
 	$(GO) test -run '^$$' -bench . -benchmem ./...

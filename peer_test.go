@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/erlpy/erlpy"
@@ -39,12 +40,62 @@ var peer = map[string]any{
 	"size":   func(b []byte) int { return len(b) },
 	"blob":   func(n int) []byte { return []byte(strings.Repeat("\xff", n)) },
 	"whoami": func() string { return "goroutine" },
+	"hang": func(ctx context.Context, key string) error {
+		if key == "" {
+			return nil
+		}
+		fates.Store(key, "running")
+		<-ctx.Done()
+		fates.Store(key, "ended")
+		return ctx.Err()
+	},
+	"fate":  func(key string) any { fate, _ := fates.Load(key); return fate },
+	"note":  func(key string, value any) { notes.add(key, value) },
+	"noted": func(key string) []any { return notes.of(key) },
+}
+
+// fates says what became of each call of hang.
+var fates sync.Map
+
+// notes are what note has been called with.
+var notes notebook
+
+type notebook struct {
+	mu    sync.Mutex
+	pages map[string][]any
+}
+
+func (n *notebook) add(key string, value any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.pages == nil {
+		n.pages = map[string][]any{}
+	}
+	n.pages[key] = append(n.pages[key], value)
+}
+
+func (n *notebook) of(key string) []any {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return append([]any{}, n.pages[key]...)
+}
+
+// calling are the functions of the peer that call Python.
+func calling(rt *erlpy.Runtime) map[string]any {
+	return map[string]any{
+		"call_python": func(ctx context.Context, module, function string, args []any) (any, error) {
+			return rt.Call(ctx, module, function, args...)
+		},
+		"eval_python": func(ctx context.Context, code string) (any, error) { return rt.Eval(ctx, code, nil) },
+	}
 }
 
 func registerPeer(rt *erlpy.Runtime) error {
-	for name, fn := range peer {
-		if err := rt.Register(name, fn); err != nil {
-			return err
+	for _, functions := range []map[string]any{peer, calling(rt)} {
+		for name, fn := range functions {
+			if err := rt.Register(name, fn); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

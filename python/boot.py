@@ -71,4 +71,5 @@ def boot(sources: dict[str, str]) -> None:
         _errors.failure,
         _serve.dispatch,
         _serve.describe,
+        _serve.tick,
     )

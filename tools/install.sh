@@ -56,6 +56,7 @@ want() {
 	python_packages "$1"
 	[ "$1" != demo ] || return 0
 	need rebar3 command -v rebar3
+	need elixir command -v mix
 	local lib application
 	lib=$(otp_lib) || lib=none
 	need erlang-dev compgen -G "$lib/eunit-*/include/eunit.hrl"

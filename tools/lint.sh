@@ -23,6 +23,10 @@ mypy() {
 		MYPYPATH=python:python/tests build/venv/lint/bin/mypy --strict --cache-dir build/mypy python/tests tools
 }
 
+elixir_formatted() {
+	mix format --check-formatted mix.exs && (cd examples/elixir && mix format --check-formatted)
+}
+
 check gofmt formatted
 check vet go vet ./...
 check staticcheck go run "honnef.co/go/tools/cmd/staticcheck@${STATICCHECK:?}" ./...
@@ -31,6 +35,7 @@ check stubtest env MYPYPATH=python build/erlpy run --python build/venv/lint tool
 check prototypes tools/check_slots.sh build/venv/[0-9d]*/bin/python
 check xref rebar3 xref
 check dialyzer rebar3 dialyzer
+check "mix format" elixir_formatted
 check shellcheck shellcheck tools/*.sh .ci/run
 
 if [ ${#failed[@]} -gt 0 ]; then

@@ -37,8 +37,7 @@ func TestDocumentsRun(t *testing.T) {
 
 // The README's Erlang, Go and shell blocks are run by the tests of cmd/erlpy.
 func TestReadmeElixir(t *testing.T) {
-	page := blocks(t, "../README.md")
-	if !runElixir(t, page) {
+	if !runElixir(t, blocks(t, "../README.md")) {
 		t.Error("the README has no Elixir")
 	}
 }
@@ -46,17 +45,21 @@ func TestReadmeElixir(t *testing.T) {
 func runErlang(t *testing.T, page []block) {
 	// Each argument is a file of expressions, each of which ends with a full stop.
 	const evaluate = `{ok, _} = application:ensure_all_started(erlang_python),
-		Run = fun Run([], Bindings, _) -> Bindings;
-			Run(Text, Bindings, Line) ->
-				{done, {ok, Tokens, Next}, Rest} = erl_scan:tokens([], Text ++ eof, Line),
-				{ok, Expressions} = erl_parse:parse_exprs(Tokens),
+		Run = fun Run([], Bindings) -> Bindings;
+			Run(Tokens, Bindings) ->
+				{First, [Dot | Rest]} = lists:splitwith(fun(T) -> element(1, T) =/= dot end, Tokens),
+				{ok, Expressions} = erl_parse:parse_exprs(First ++ [Dot]),
 				{value, _, New} = erl_eval:exprs(Expressions, Bindings),
-				Run(string:trim(Rest, leading), New, Next)
+				Run(Rest, New)
 			end,
 		lists:foldl(fun(File, Bindings) ->
-				io:format("in the block of line ~ts~n", [filename:basename(File, ".erl")]),
+				io:format("the block of line ~ts~n", [filename:basename(File, ".erl")]),
 				{ok, Text} = file:read_file(File),
-				Run(string:trim(unicode:characters_to_list(Text)), Bindings, 1)
+				{ok, Tokens, _} = erl_scan:string(unicode:characters_to_list(Text)),
+				try Run(Tokens, Bindings)
+				catch _:Reason:Stack ->
+					io:format("~tp~n~tP~n", [Reason, Stack, 20]), halt(1)
+				end
 			end, [], init:get_plain_arguments()),
 		halt(0).`
 	args := []string{"-noshell", "-boot", "no_dot_erlang", "-eval", evaluate, "-extra"}
@@ -86,7 +89,8 @@ func runElixir(t *testing.T, page []block) (found bool) {
 	if len(args) == 2 {
 		return false
 	}
-	return t.Run("elixir", func(t *testing.T) { succeeds(t, t.TempDir(), "elixir", args...) })
+	t.Run("elixir", func(t *testing.T) { succeeds(t, t.TempDir(), "elixir", args...) })
+	return true
 }
 
 func runShell(t *testing.T, page []block) {

@@ -6,6 +6,10 @@
 
 -spec start(application:start_type(), term()) -> {ok, pid(), py_endpoint:endpoint()} | {error, term()}.
 start(_Type, _Args) ->
+    %% A term with atoms that this node does not know is refused. Those of the protocol are in the modules that serve it, which an
+    %% interactive system would load when they are called: too late for the first call.
+    {ok, Modules} = application:get_key(erlang_python, modules),
+    ok = code:ensure_modules_loaded(Modules),
     case py_settings:load() of
         {ok, #{socket := Socket} = Settings} ->
             case py_endpoint:create(Socket) of

@@ -19,10 +19,15 @@
 -export([register_function/2, register_function/3, unregister_function/1]).
 %% Calls of Python
 -export([call/3, call/4, call/5, call/6, eval/1, eval/2, eval/3, eval/4, exec/1, exec/2, version/0]).
+-export([cast/3, cast/4, cast/5, spawn_call/3, spawn_call/4, spawn_call/5, await/1, await/2]).
+-export([stream/3, stream/4, stream_eval/1, stream_eval/2, stream_start/3, stream_start/4, stream_cancel/1]).
 %% Contexts
--export([start_contexts/0, start_contexts/1, stop_contexts/0, contexts_started/0, context/0, context/1]).
+-export([start_contexts/0, start_contexts/1, stop_contexts/0, contexts_started/0, context/0, context/1, interrupt/1]).
+%% The table that both sides share
+-export([state_fetch/1, state_store/2, state_remove/1, state_keys/0, state_clear/0]).
+-export([state_incr/1, state_incr/2, state_decr/1, state_decr/2]).
 %% Insight
--export([stats/0]).
+-export([stats/0, gc/0, memory_stats/0, configure_logging/0, configure_logging/1]).
 
 -export_type([name/0, code/0, keywords/0, context/0]).
 
@@ -66,22 +71,17 @@ call(Context, Module, Function, Args) when is_pid(Context) ->
 call(Module, Function, Args, Keywords) ->
     call(Module, Function, Args, Keywords, ?TIMEOUT).
 
-%% @doc Calls with a limit in ms. When it runs out, the context that was at it is given up, and `{error, timeout}' returned.
+%% @doc Calls with a limit in ms. When it runs out `{error, timeout}' is returned, and the Python code interrupted.
 -spec call(name(), name(), [term()], keywords(), timeout()) -> py_result:result();
           (context(), name(), name(), [term()], keywords()) -> py_result:result().
 call(Context, Module, Function, Args, Keywords) when is_pid(Context) ->
     call(Context, Module, Function, Args, Keywords, ?TIMEOUT);
 call(Module, Function, Args, Keywords, Timeout) ->
-    do_call(any, Module, Function, Args, Keywords, Timeout).
+    py_request:perform(any, py_request:call(Module, Function, Args, Keywords), Timeout).
 
 -spec call(context(), name(), name(), [term()], keywords(), timeout()) -> py_result:result().
 call(Context, Module, Function, Args, Keywords, Timeout) when is_pid(Context) ->
-    do_call({context, Context}, Module, Function, Args, Keywords, Timeout).
-
--spec do_call(where(), name(), name(), [term()], keywords(), timeout()) -> py_result:result().
-do_call(Where, Module, Function, Args, Keywords, Timeout) when is_list(Args) ->
-    Name = py_registry:name(Module),
-    run(Where, call, [Name, py_registry:name(Function), Args, binary_keys(Keywords)], Name =:= <<"__main__">>, Timeout).
+    py_request:perform({context, Context}, py_request:call(Module, Function, Args, Keywords), Timeout).
 
 %% @doc The value of an expression.
 -spec eval(code()) -> py_result:result().
@@ -101,37 +101,109 @@ eval(Code, Locals) ->
 eval(Context, Code, Locals) when is_pid(Context) ->
     eval(Context, Code, Locals, ?TIMEOUT);
 eval(Code, Locals, Timeout) ->
-    do_eval(any, Code, Locals, Timeout).
+    py_request:perform(any, py_request:eval(Code, Locals), Timeout).
 
 -spec eval(context(), code(), keywords(), timeout()) -> py_result:result().
 eval(Context, Code, Locals, Timeout) when is_pid(Context) ->
-    do_eval({context, Context}, Code, Locals, Timeout).
-
--spec do_eval(where(), code(), keywords(), timeout()) -> py_result:result().
-do_eval(Where, Code, Locals, Timeout) ->
-    run(Where, eval, [text(Code), binary_keys(Locals)], true, Timeout).
+    py_request:perform({context, Context}, py_request:eval(Code, Locals), Timeout).
 
 %% @doc Runs statements. What they define, later calls of the same process see.
 -spec exec(code()) -> ok | {error, py_result:failure()}.
 exec(Code) ->
-    do_exec(any, Code).
+    done(py_request:perform(any, py_request:exec(Code), ?TIMEOUT)).
 
 -spec exec(context(), code()) -> ok | {error, py_result:failure()}.
 exec(Context, Code) when is_pid(Context) ->
-    do_exec({context, Context}, Code).
+    done(py_request:perform({context, Context}, py_request:exec(Code), ?TIMEOUT)).
 
--spec do_exec(where(), code()) -> ok | {error, py_result:failure()}.
-do_exec(Where, Code) ->
-    case run(Where, exec, [text(Code)], true, ?TIMEOUT) of
-        {ok, _} -> ok;
-        {error, Reason} -> {error, Reason}
-    end.
+-spec done(py_result:result()) -> ok | {error, py_result:failure()}.
+done({ok, _}) -> ok;
+done({error, Reason}) -> {error, Reason}.
 
 %% @doc Python's version, e.g. `<<"3.11.2">>'.
 -spec version() -> {ok, binary()} | {error, py_result:failure()}.
 version() ->
-    %% The one call that has no namespace.
-    payload(any, none, {version, []}, false, ?TIMEOUT).
+    py_request:perform(any, py_request:plain(version), ?TIMEOUT).
+
+%% @doc Calls without waiting for the end. A failure is logged.
+-spec cast(name(), name(), [term()]) -> ok.
+cast(Module, Function, Args) ->
+    cast(Module, Function, Args, #{}).
+
+%% @doc Casts with keyword arguments; or, with a context first, as {@link cast/3}.
+-spec cast(name(), name(), [term()], keywords()) -> ok;
+          (context(), name(), name(), [term()]) -> ok.
+cast(Context, Module, Function, Args) when is_pid(Context) ->
+    cast(Context, Module, Function, Args, #{});
+cast(Module, Function, Args, Keywords) ->
+    py_task:cast(any, py_request:call(Module, Function, Args, Keywords)).
+
+-spec cast(context(), name(), name(), [term()], keywords()) -> ok.
+cast(Context, Module, Function, Args, Keywords) when is_pid(Context) ->
+    py_task:cast({context, Context}, py_request:call(Module, Function, Args, Keywords)).
+
+%% @doc Calls, and gives a reference to {@link await/2} the result with, in the same process. Nothing limits the time that it takes.
+-spec spawn_call(name(), name(), [term()]) -> reference().
+spawn_call(Module, Function, Args) ->
+    spawn_call(Module, Function, Args, #{}).
+
+-spec spawn_call(name(), name(), [term()], keywords()) -> reference();
+                (context(), name(), name(), [term()]) -> reference().
+spawn_call(Context, Module, Function, Args) when is_pid(Context) ->
+    spawn_call(Context, Module, Function, Args, #{});
+spawn_call(Module, Function, Args, Keywords) ->
+    py_task:start(any, py_request:call(Module, Function, Args, Keywords)).
+
+-spec spawn_call(context(), name(), name(), [term()], keywords()) -> reference().
+spawn_call(Context, Module, Function, Args, Keywords) when is_pid(Context) ->
+    py_task:start({context, Context}, py_request:call(Module, Function, Args, Keywords)).
+
+%% @doc The result of {@link spawn_call/3}, for which it waits up to 30 seconds.
+-spec await(reference()) -> py_result:result().
+await(Ref) ->
+    await(Ref, ?TIMEOUT).
+
+%% @doc Waits up to that many ms. After `{error, timeout}' the call goes on, and can be awaited again.
+-spec await(reference(), timeout()) -> py_result:result().
+await(Ref, Timeout) ->
+    py_task:await(Ref, Timeout).
+
+%% @doc All items of the iterable that `Module.Function(*Args)' gives, a generator for example.
+-spec stream(name(), name(), [term()]) -> {ok, [term()]} | {error, py_result:failure()}.
+stream(Module, Function, Args) ->
+    stream(Module, Function, Args, #{}).
+
+-spec stream(name(), name(), [term()], keywords()) -> {ok, [term()]} | {error, py_result:failure()}.
+stream(Module, Function, Args, Keywords) ->
+    py_iteration:collect(fun(Ref) -> py_request:stream(Ref, Module, Function, Args, Keywords) end).
+
+%% @doc All items of the iterable that an expression gives.
+-spec stream_eval(code()) -> {ok, [term()]} | {error, py_result:failure()}.
+stream_eval(Code) ->
+    stream_eval(Code, #{}).
+
+-spec stream_eval(code(), keywords()) -> {ok, [term()]} | {error, py_result:failure()}.
+stream_eval(Code, Locals) ->
+    py_iteration:collect(fun(Ref) -> py_request:stream_eval(Ref, Code, Locals) end).
+
+%% @doc Has the items sent one by one, as Python makes them: `{py_stream, Ref, {data, Item}}', and in the end `{py_stream, Ref, done}' or
+%% `{py_stream, Ref, {error, Reason}}'.
+-spec stream_start(name(), name(), [term()]) -> {ok, reference()}.
+stream_start(Module, Function, Args) ->
+    stream_start(Module, Function, Args, #{}).
+
+%% @doc The same with options: `owner', the process that gets them instead of the caller, and `kwargs', keyword arguments. When the owner ends, so
+%% does the iteration.
+-spec stream_start(name(), name(), [term()], #{owner => pid(), kwargs => keywords()}) -> {ok, reference()}.
+stream_start(Module, Function, Args, Options) ->
+    Keywords = maps:get(kwargs, Options, #{}),
+    py_iteration:start(fun(Ref) -> py_request:stream(Ref, Module, Function, Args, Keywords) end, Options).
+
+%% @doc Ends a stream before its next item; then comes `{py_stream, Ref, {error, cancelled}}'.
+-spec stream_cancel(reference()) -> ok.
+stream_cancel(Ref) when is_reference(Ref) ->
+    _ = py_stream:close(Ref),
+    ok.
 
 %% @doc Starts the contexts that were stopped, or that the application has not finished starting, and waits for them.
 -spec start_contexts() -> {ok, [context()]} | {error, py_result:failure()}.
@@ -170,6 +242,74 @@ context(Number) when is_integer(Number), Number > 0 ->
         {error, Reason} -> error(Reason)
     end.
 
+%% @doc Interrupts the Python code that a context is at: `erlang.Interrupted' is raised there, and who has called it gets `{error, interrupted}'.
+-spec interrupt(context()) -> ok | not_running.
+interrupt(Context) when is_pid(Context) ->
+    case py_contexts:interrupt(Context) of
+        true -> ok;
+        false -> not_running
+    end.
+
+%% @doc What a key of the shared table stands for; Python's `erlang.state_get'.
+-spec state_fetch(term()) -> {ok, term()} | {error, not_found}.
+state_fetch(Key) ->
+    py_state:fetch(Key).
+
+-spec state_store(term(), term()) -> ok.
+state_store(Key, Value) ->
+    py_state:store(Key, Value).
+
+-spec state_remove(term()) -> ok.
+state_remove(Key) ->
+    py_state:remove(Key).
+
+-spec state_keys() -> [term()].
+state_keys() ->
+    py_state:keys().
+
+-spec state_clear() -> ok.
+state_clear() ->
+    py_state:clear().
+
+%% @doc Adds 1, and gives the new value; an absent key counts as 0.
+-spec state_incr(term()) -> integer().
+state_incr(Key) ->
+    py_state:incr(Key).
+
+-spec state_incr(term(), integer()) -> integer().
+state_incr(Key, N) ->
+    py_state:incr(Key, N).
+
+-spec state_decr(term()) -> integer().
+state_decr(Key) ->
+    py_state:decr(Key).
+
+-spec state_decr(term(), integer()) -> integer().
+state_decr(Key, N) ->
+    py_state:decr(Key, N).
+
+%% @doc Has Python collect its garbage, in every host. Gives the number of objects collected.
+-spec gc() -> {ok, non_neg_integer()} | {error, py_result:failure()}.
+gc() ->
+    py_memory:gc(?TIMEOUT).
+
+%% @doc Figures of Python's memory: `gc_stats', `gc_count', `gc_threshold', and while tracemalloc runs `traced_memory_current' and
+%% `traced_memory_peak'. With several hosts, those of one of them.
+-spec memory_stats() -> {ok, #{atom() | binary() => term()}} | {error, py_result:failure()}.
+memory_stats() ->
+    py_memory:stats(?TIMEOUT).
+
+%% @doc Python's `logging' goes to Erlang's `logger' from the level `info' on.
+-spec configure_logging() -> ok | {error, py_result:failure()}.
+configure_logging() ->
+    configure_logging(#{}).
+
+%% @doc From that `level' on. The hosts that run are told, and those that start later. Metadata of the messages: `python_logger',
+%% `python_thread'.
+-spec configure_logging(#{level => py_logging:level(), term() => term()}) -> ok | {error, py_result:failure()}.
+configure_logging(Options) ->
+    py_logging:configure(maps:get(level, Options, info)).
+
 %% @doc What there is now: `handlers', the pids that serve Python threads, idle ones included; the numbers of registered `functions',
 %% of `contexts', `contexts_idle' and `calls_waiting' for one, and of `hosts' that are up.
 -spec stats() -> {ok, #{atom() => [pid()] | non_neg_integer()}}.
@@ -179,52 +319,10 @@ stats() ->
 
 %% Inside
 
--type where() :: any | {context, context()}.
-
-%% Inside a registered function the waiting thread is the one that is called, unless another context is asked for.
--spec run(where(), call | eval | exec, [term()], boolean(), timeout()) -> py_result:result().
-run(Where, Target, Args, Keep, Timeout) ->
-    Space =
-        case py_conversation:inside() of
-            {true, Its} -> Its;
-            false -> self()
-        end,
-    payload(Where, Space, {Target, [Space | Args]}, Keep, Timeout).
-
--spec payload(where(), py_conversation:space(), {atom(), [term()]}, boolean(), timeout()) -> py_result:result().
-payload(Where, Space, Call, Keep, Timeout) ->
-    case py_term:encode(Call, py_settings:get(max_frame)) of
-        {ok, Payload} ->
-            Policy = case py_settings:get(create_atoms) of true -> create; false -> safe end,
-            py_result:result(perform(Where, Space, Payload, Keep, Timeout), Policy);
-        {error, Limit} ->
-            py_result:limit(Limit)
-    end.
-
--spec perform(where(), py_conversation:space(), binary(), boolean(), timeout()) -> py_conversation:outcome().
-perform(Where, Space, Payload, Keep, Timeout) ->
-    case py_conversation:inside() of
-        {true, _} when Where =:= any; Where =:= {context, self()} -> py_conversation:nested(Payload, Timeout);
-        _ -> py_contexts:run(Where, Space, Keep, Payload, Timeout)
-    end.
-
 -spec contexts({ok, [context()]} | timeout | {down, term()}) -> {ok, [context()]} | {error, py_result:failure()}.
 contexts({ok, Contexts}) -> {ok, Contexts};
 contexts(timeout) -> {error, timeout};
 contexts({down, Reason}) -> {error, {host_down, Reason}}.
-
--spec binary_keys(keywords()) -> #{binary() => term()}.
-binary_keys(Keywords) when is_list(Keywords) ->
-    binary_keys(maps:from_list(Keywords));
-binary_keys(Keywords) ->
-    maps:from_list([{py_registry:name(Key), Value} || {Key, Value} <- maps:to_list(Keywords)]).
-
--spec text(code()) -> binary().
-text(Code) ->
-    case unicode:characters_to_binary(Code) of
-        Text when is_binary(Text) -> Text;
-        _ -> error(badarg, [Code])
-    end.
 
 %% Without the application there is no table, which `badarg' alone would not tell.
 -spec started(fun(() -> ok)) -> ok.

@@ -41,7 +41,7 @@ run(Parent, Channel) ->
     loop(#state{
         parent = Parent,
         debug = sys:debug_options([]),
-        channel = Channel,
+        channel = py_channel:unpolled(Channel),
         max_frame = py_settings:get(max_frame),
         policy = case py_settings:get(create_atoms) of true -> create; false -> safe end,
         backlog = py_backlog:new(py_settings:get(max_async))
@@ -177,7 +177,7 @@ over(Worker, Answer, #state{backlog = Backlog, answered = Answered} = State) ->
 
 -spec out(binary(), binary(), #state{}) -> #state{}.
 out(Header, Payload, #state{out = Out, size = Size} = State) ->
-    State1 = State#state{out = [Out, Header | Payload], size = Size + byte_size(Header) + byte_size(Payload)},
+    State1 = State#state{out = [Out, Header, Payload], size = Size + byte_size(Header) + byte_size(Payload)},
     case State1#state.size >= ?BATCH of
         true -> flush(State1);
         false -> State1

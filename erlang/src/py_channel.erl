@@ -5,7 +5,7 @@
 %% and any other.
 -module(py_channel).
 
--export([new/2, next/1, cancel/1, recv/2, send/4, write/2, close/1]).
+-export([new/2, unpolled/1, next/1, cancel/1, recv/2, send/4, write/2, close/1]).
 -export_type([channel/0, options/0, reason/0]).
 
 -type options() :: #{max_frame := pos_integer(), poll := non_neg_integer()}.
@@ -32,6 +32,11 @@
 -spec new(socket:socket(), options()) -> channel().
 new(Socket, #{max_frame := MaxFrame, poll := Poll}) ->
     #channel{socket = Socket, max_frame = MaxFrame, poll = Poll}.
+
+%% @doc The same without trying a few times, for a process that always has something else to do meanwhile.
+-spec unpolled(channel()) -> channel().
+unpolled(Channel) ->
+    Channel#channel{poll = 0}.
 
 %% @doc The next frame, or the promise of a message `{'$socket', _, select, Handle}' (or `abort'). After that message the caller asks
 %% again; a caller that does not want to wait for it calls {@link cancel/1} before it asks again.

@@ -6,7 +6,7 @@
 -behaviour(gen_server).
 
 -export([start_link/1]).
--export([run/2, interrupt/1, start/2, list/2, stop/0, running/0, stats/0, hosts/0, controls/0]).
+-export([run/2, send/1, check/2, interrupt/1, start/2, list/2, stop/0, running/0, stats/0, hosts/0, controls/0]).
 -export([host/3]).
 -export_type([job/0, outcome/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
@@ -64,6 +64,19 @@ run(Job, Timeout) ->
             timeout;
         Outcome ->
             Outcome
+    end.
+
+%% @doc The same without waiting: the outcome comes as a message, which {@link check/2} knows.
+-spec send(job()) -> gen_server:request_id().
+send(Job) ->
+    gen_server:send_request(?MODULE, {run, make_ref(), Job}).
+
+-spec check(term(), gen_server:request_id()) -> {outcome, outcome()} | no.
+check(Message, Sent) ->
+    case gen_server:check_response(Message, Sent) of
+        {reply, Outcome} -> {outcome, Outcome};
+        {error, {Reason, _}} -> {outcome, {down, Reason}};
+        no_reply -> no
     end.
 
 %% @doc Interrupts what a context is at; `false' when it was at nothing.
@@ -265,12 +278,13 @@ cancel(Key, State) ->
 interrupt(Context, Host, #state{hosts = Hosts, contexts = Contexts} = State) ->
     case {Hosts, Contexts} of
         {#{Host := {_, Control}}, #{Context := {_, Token}}} when is_pid(Control) ->
-            ok = py_control:interrupt(Control, Token, {interrupt, Context});
+            ok = py_control:interrupt(Control, Token, {interrupt, Context}),
+            State;
         _ ->
             %% The host is lost, and the context with it.
-            self() ! {{interrupt, Context}, {down, closed}}
-    end,
-    State.
+            self() ! {{interrupt, Context}, {down, closed}},
+            State
+    end.
 
 -spec interrupted(pid(), hit | missed | failed, #state{}) -> #state{}.
 interrupted(Context, Answer, State) ->

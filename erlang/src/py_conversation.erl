@@ -6,7 +6,7 @@
 
 -export([new/2, channel/1, next/1, cancel/1, calls/1]).
 -export([serve/2, request/2]).
--export([inside/0, runs/1, nested/2, set_space/2]).
+-export([inside/0, nested/2, set_space/2]).
 -export_type([conversation/0, outcome/0, space/0]).
 
 -record(conversation, {
@@ -19,6 +19,8 @@
     %% Calls of Python that wait inside each other, and how many may.
     depth = 0 :: non_neg_integer(),
     max_nesting :: pos_integer(),
+    %% The call that nobody waits for any more and that is not answered yet, and until when it may be.
+    late = none :: none | {py_frame:id(), integer()},
     %% Why nothing can be said any more, once that is so.
     broken = none :: none | {broken, term()}
 }).
@@ -32,6 +34,9 @@
 -type space() :: none | pid().
 
 -define(KEY, '$py_conversation').
+
+%% For Python to end a call that nobody waits for any more.
+-define(GRACE, 5000).
 
 -spec new(py_channel:channel(), #{max_frame := pos_integer(), policy := py_term:policy(), _ => _}) -> conversation().
 new(Channel, #{max_frame := MaxFrame, policy := Policy}) ->
@@ -67,33 +72,36 @@ cancel(#conversation{channel = Channel} = Conversation) ->
 
 %% @doc Runs what a call or cast frame asks for, in this process, and answers a call.
 -spec serve({call | cast, py_frame:id(), binary()}, conversation()) -> {ok, conversation()} | {error, term()}.
-serve({call, Id, Payload}, Conversation) ->
-    {Answer, Conversation1} = run(Payload, Conversation),
-    answer(Id, Answer, Conversation1);
-serve({cast, _Id, Payload}, Conversation) ->
-    case run(Payload, Conversation) of
-        {{ok, _}, Conversation1} ->
-            {ok, Conversation1};
-        {{error, Failure}, Conversation1} ->
-            logger:warning(#{what => py_cast_failed, failure => Failure}),
-            {ok, Conversation1}
+serve({call, Id, Payload}, #conversation{calls = Calls} = Conversation) ->
+    {Answer, Conversation1} = run(decode(Payload, Conversation), Conversation#conversation{calls = Calls + 1}),
+    answer(Id, Answer, settle(Conversation1));
+serve({cast, _Id, Payload}, #conversation{calls = Calls} = Conversation) ->
+    %% No Python thread waits for it, so it finds none to call back.
+    case run(decode(Payload, Conversation)) of
+        {ok, _} -> ok;
+        {error, Failure} -> logger:warning(#{what => py_cast_failed, failure => Failure})
+    end,
+    {ok, Conversation#conversation{calls = Calls + 1}}.
+
+-type asked() :: {ok, {Target :: term(), Args :: term()}} | {error, py_failure:failure()}.
+
+-spec decode(binary(), conversation()) -> asked().
+decode(Payload, #conversation{policy = Policy}) ->
+    py_function:decode(Payload, Policy).
+
+-spec run(asked(), conversation()) -> {py_function:result(), conversation()}.
+run(Asked, Conversation) ->
+    put(?KEY, Conversation),
+    Answer = run(Asked),
+    %% A function that clears its process dictionary takes our entry with it; between calls nothing in it has changed.
+    case erase(?KEY) of
+        #conversation{} = Conversation1 -> {Answer, Conversation1};
+        _ -> {Answer, Conversation}
     end.
 
--spec run(binary(), conversation()) -> {py_function:result(), conversation()}.
-run(Payload, #conversation{policy = Policy, calls = Calls} = Conversation) ->
-    Conversation1 = Conversation#conversation{calls = Calls + 1},
-    case py_function:decode(Payload, Policy) of
-        {ok, {Target, Args}} ->
-            put(?KEY, Conversation1),
-            Answer = py_function:run(Target, Args),
-            %% A function that clears its process dictionary takes our entry with it; between calls nothing in it has changed.
-            case erase(?KEY) of
-                #conversation{} = Conversation2 -> {Answer, Conversation2};
-                _ -> {Answer, Conversation1}
-            end;
-        {error, Failure} ->
-            {{error, Failure}, Conversation1}
-    end.
+-spec run(asked()) -> py_function:result().
+run({ok, {Target, Args}}) -> py_function:run(Target, Args);
+run({error, Failure}) -> {error, Failure}.
 
 -spec answer(py_frame:id(), py_function:result(), conversation()) -> {ok, conversation()} | {error, term()}.
 answer(_Id, _Answer, #conversation{broken = {broken, Reason}}) ->
@@ -125,14 +133,6 @@ inside() ->
         undefined -> false
     end.
 
-%% @doc Whether that handler runs a registered function now: the Python thread at its other end waits for Erlang.
--spec runs(pid()) -> boolean().
-runs(Handler) ->
-    case process_info(Handler, dictionary) of
-        {dictionary, Dictionary} -> lists:keymember(?KEY, 1, Dictionary);
-        undefined -> false
-    end.
-
 %% @doc Says for whom Python works from now on.
 -spec set_space(space(), conversation()) -> conversation().
 set_space(Space, Conversation) ->
@@ -154,9 +154,32 @@ nested(Payload, Timeout) ->
 
 -spec ask(binary(), timeout(), conversation()) -> {outcome(), conversation()}.
 ask(Payload, Timeout, Conversation) ->
-    case request(Payload, Conversation) of
-        {ok, Id, Asked} -> await(Id, deadline(Timeout), Asked);
-        {error, Reason} -> break(Reason, Conversation)
+    Settled = settle(Conversation),
+    case request(Payload, Settled) of
+        {ok, Id, Asked} ->
+            case await(Id, deadline(Timeout), Asked) of
+                {timeout, Conversation1} -> {timeout, give_up(Id, Conversation1)};
+                Answered -> Answered
+            end;
+        {error, Reason} ->
+            break(Reason, Settled)
+    end.
+
+%% The function goes on at once. Python is told to stop, which only a context can be.
+-spec give_up(py_frame:id(), conversation()) -> conversation().
+give_up(Id, Conversation) ->
+    Handler = self(),
+    _ = spawn(fun() -> py_contexts:interrupt(Handler) end),
+    Conversation#conversation{late = {Id, deadline(?GRACE)}}.
+
+%% Before anything else is said the late answer has to come: a reply answers the youngest call outstanding.
+-spec settle(conversation()) -> conversation().
+settle(#conversation{late = none} = Conversation) ->
+    Conversation;
+settle(#conversation{late = {Id, Deadline}} = Conversation) ->
+    case await(Id, Deadline, Conversation#conversation{late = none}) of
+        {timeout, Conversation1} -> {_, Broken} = break(timeout, Conversation1), Broken;
+        {_Dropped, Conversation1} -> Conversation1
     end.
 
 -spec await(py_frame:id(), infinity | integer(), conversation()) -> {outcome(), conversation()}.
@@ -179,14 +202,13 @@ await(Id, Deadline, Conversation) ->
                 {'$socket', _, select, Handle} -> await(Id, Deadline, Conversation1);
                 {'$socket', _, abort, {Handle, Reason}} -> break(Reason, Conversation1)
             after left(Deadline) ->
-                {_, Conversation2} = break(timeout, Conversation1),
-                {timeout, Conversation2}
+                {timeout, cancel(Conversation1)}
             end;
         {error, Reason} ->
             break(Reason, Conversation)
     end.
 
-%% With a reply outstanding that nobody waits for, the two ends no longer agree on whose turn it is.
+%% With a reply outstanding that does not come, the two ends no longer agree on whose turn it is.
 -spec break(term(), conversation()) -> {outcome(), conversation()}.
 break(Reason, #conversation{channel = Channel} = Conversation) ->
     ok = py_channel:close(Channel),

@@ -28,6 +28,8 @@
 -define(START_TIMEOUT, 30000).
 -define(SHORTEST_PAUSE, 100).
 -define(LONGEST_PAUSE, 5000).
+%% Settings that a host keeps to as well.
+-define(LIMITS, [{max_frame, "--max-frame"}, {max_workers, "--max-workers"}, {max_nesting, "--max-nesting"}, {max_async, "--max-async"}]).
 %% For a host that was asked to stop.
 -define(FAREWELL, 2000).
 
@@ -37,9 +39,9 @@ start_link(Path, Settings) ->
 
 %% @doc The host's command line. Pure.
 -spec arguments(string(), py_handshake:token(), py_settings:settings()) -> [string() | binary()].
-arguments(Path, Token, #{max_frame := MaxFrame, max_workers := MaxWorkers, python := Python}) ->
-    ["host", "--beam", Path, "--token", Token,
-     "--max-frame", integer_to_list(MaxFrame), "--max-workers", integer_to_list(MaxWorkers)]
+arguments(Path, Token, #{python := Python} = Settings) ->
+    ["host", "--beam", Path, "--token", Token]
+    ++ lists:append([[Flag, integer_to_list(map_get(Name, Settings))] || {Name, Flag} <- ?LIMITS])
     ++ case Python of undefined -> []; _ -> ["--python", Python] end.
 
 %% gen_server

@@ -289,10 +289,11 @@ is_at(Context, Key, #pool{contexts = Contexts}) ->
         #{} -> false
     end.
 
-%% @doc All the contexts, when calls wait although there may be no more of them.
+%% @doc All the contexts, when calls wait although there may be no more of them. Not while one is to stop: that will make room.
 -spec full(pool()) -> {true, [context()]} | false.
 full(#pool{waiting = Waiting, contexts = Contexts, max = Max} = Pool) ->
-    case map_size(Contexts) >= Max andalso lists:any(fun is_free/1, Waiting) of
+    Full = map_size(Contexts) >= Max andalso lists:any(fun is_free/1, Waiting),
+    case Full andalso not lists:any(fun(#context{cancelled = Cancelled}) -> Cancelled end, maps:values(Contexts)) of
         true -> {true, contexts(Pool)};
         false -> false
     end.

@@ -220,25 +220,25 @@ growth(_) ->
 
 %% Past the limit callers wait for their turn.
 limit_of_contexts(_) ->
-    {[Gate], [Worker]} = busy(1),
+    {Release, Worker} = held(),
     Me = self(),
     spawn_link(fun() -> Me ! {queued, py:eval("2")} end),
     eventually(fun() -> {ok, #{calls_waiting := N}} = py:stats(), N =:= 1 end),
-    Gate ! open,
+    Release(),
     receive {Worker, {ok, 1}} -> ok end,
     receive {queued, {ok, 2}} -> ok end,
     {ok, #{contexts := 1}} = py:stats().
 
 %% What nobody waits for any more is not run.
 caller_dies_waiting(_) ->
-    {[Gate], [Worker]} = busy(1),
+    {Release, Worker} = held(),
     ok = py:register_function(never, fun([]) -> ct:fail(run) end),
     {Pid, Monitor} = spawn_monitor(fun() -> py:eval("__import__('erlang').call('never')") end),
     eventually(fun() -> {ok, #{calls_waiting := N}} = py:stats(), N =:= 1 end),
     exit(Pid, kill),
     receive {'DOWN', Monitor, _, _, _} -> ok end,
     eventually(fun() -> {ok, #{calls_waiting := N}} = py:stats(), N =:= 0 end),
-    Gate ! open,
+    Release(),
     receive {Worker, {ok, 1}} -> ok end.
 
 context_killed(_) ->
@@ -250,6 +250,17 @@ context_killed(_) ->
     receive {result, Result} -> ?assertEqual({error, {host_down, killed}}, Result) end,
     eventually(fun() -> {ok, #{contexts := N}} = py:stats(), N =:= 2 end),
     {ok, 1} = py:eval("1").
+
+%% A call in progress that is held up in Python, and the way to let it go on: it reads a pipe that nobody has opened for writing yet.
+held() ->
+    Me = self(),
+    Pipe = short_path([]),
+    "" = os:cmd("mkfifo " ++ Pipe),
+    Code = "len(__import__('erlang').call('begun') + open(path).read())",
+    ok = py:register_function(begun, fun([]) -> Me ! begun, <<>> end),
+    Worker = spawn_link(fun() -> Me ! {self(), py:eval(Code, #{path => unicode:characters_to_binary(Pipe)})} end),
+    receive begun -> ok end,
+    {fun() -> "" = os:cmd("printf x > " ++ Pipe), ok = file:delete(Pipe) end, Worker}.
 
 %% As many calls in progress at once, each held up in a function until its gate is opened.
 busy(Count) ->
@@ -269,10 +280,10 @@ timeout(_) ->
     eventually(fun() -> {ok, #{contexts := N}} = py:stats(), N =:= 2 end).
 
 timeout_while_waiting(_) ->
-    {[Gate], [Worker]} = busy(1),
+    {Release, Worker} = held(),
     {error, timeout} = py:eval("1", #{}, 20),
     {ok, #{calls_waiting := 0, contexts := 1}} = py:stats(),
-    Gate ! open,
+    Release(),
     receive {Worker, {ok, 1}} -> ok end.
 
 host_killed(_) ->

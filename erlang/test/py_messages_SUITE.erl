@@ -23,6 +23,7 @@ init_per_testcase(_Case, Config) ->
 
 end_per_testcase(_Case, _Config) ->
     _ = logger:remove_handler(?MODULE),
+    ok = logger:set_primary_config(level, notice),
     py_client:stop_app().
 
 %% Messages
@@ -269,7 +270,7 @@ wrong_operations(_) ->
 listen() -> listen(#{}).
 
 listen(Config) ->
-    ok = logger:set_module_level(py_operation, debug),
+    ok = logger:set_primary_config(level, debug),
     logger:add_handler(?MODULE, ?MODULE, Config#{config => #{to => self()}, level => all}).
 
 log(Event, #{config := #{to := Pid}}) -> Pid ! {logged, Event}, ok.

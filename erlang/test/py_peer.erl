@@ -7,6 +7,8 @@
 -export([maybe_fail/1, fail_error/1, fail_unicode/1]).
 -export([fail_exit/1, fail_throw/1, bad_match/1, kill_me/1]).
 -export([make_fun/1, make_port/1, make_ref_/1, make_improper/1, make_bits/1, latin1_atom/1, weird_map/1, clash_map/1]).
+-export([hang/1, fate/1, note/1, noted/1, call_python/1, eval_python/1]).
+-export([mailbox/1, mail/1, close_mailbox/1, remote_pid/1]).
 -export([register/0]).
 
 %% Registers them all.
@@ -98,3 +100,72 @@ weird_map([]) -> #{#{} => 1}.
 %% Two keys for Erlang, one for Python.
 -spec clash_map([term()]) -> map().
 clash_map([]) -> #{1 => a, 1.0 => b}.
+
+%% Never returns, but for an empty key. What became of it is told by fate/1.
+-spec hang([term()]) -> none | no_return().
+hang([<<>>]) ->
+    none;
+hang([Key]) ->
+    Hanging = self(),
+    {Watcher, Monitor} = spawn_monitor(fun() -> watch(Hanging, Key) end),
+    receive
+        {watching, Watcher} -> demonitor(Monitor, [flush])
+    end,
+    receive after infinity -> ok end.
+
+-spec watch(pid(), term()) -> ok.
+watch(Hanging, Key) ->
+    Monitor = monitor(process, Hanging),
+    persistent_term:put({?MODULE, fate, Key}, <<"running">>),
+    Hanging ! {watching, self()},
+    receive
+        {'DOWN', Monitor, process, Hanging, _} -> persistent_term:put({?MODULE, fate, Key}, <<"ended">>)
+    end.
+
+%% What became of hang(Key): none, <<"running">> or <<"ended">>.
+-spec fate([term()]) -> none | binary().
+fate([Key]) -> persistent_term:get({?MODULE, fate, Key}, none).
+
+%% Adds to the notes under Key. By one process at a time.
+-spec note([term()]) -> ok.
+note([Key, Value]) ->
+    Notes = noted([Key]),
+    persistent_term:put({?MODULE, notes, Key}, Notes ++ [Value]).
+
+-spec noted([term()]) -> [term()].
+noted([Key]) -> persistent_term:get({?MODULE, notes, Key}, []).
+
+-spec call_python([term()]) -> term().
+call_python([Module, Function, Args]) -> value(py:call(Module, Function, Args)).
+
+-spec eval_python([term()]) -> term().
+eval_python([Code]) -> value(py:eval(Code)).
+
+-spec value({ok, term()} | {error, term()}) -> term().
+value({ok, Value}) -> Value;
+value({error, Reason}) -> error(Reason).
+
+%% A process that keeps its messages, registered when it is given a name.
+-spec mailbox([term()]) -> pid().
+mailbox(Name) ->
+    Pid = spawn(fun() -> receive stop -> ok end end),
+    lists:foreach(fun(N) -> register(binary_to_atom(N), Pid) end, Name),
+    Pid.
+
+%% Its messages so far.
+-spec mail([term()]) -> [term()].
+mail([Pid]) ->
+    {messages, Messages} = process_info(Pid, messages),
+    Messages.
+
+-spec close_mailbox([term()]) -> ok.
+close_mailbox([Pid]) ->
+    Monitor = monitor(process, Pid),
+    exit(Pid, kill),
+    receive
+        {'DOWN', Monitor, process, Pid, _} -> ok
+    end.
+
+%% A process of a node that nobody has heard of.
+-spec remote_pid([term()]) -> pid().
+remote_pid([]) -> binary_to_term(<<131, 88, 119, 11, "other@hosts", 93:32, 3:32, 16#5f000000:32>>).

@@ -10,7 +10,8 @@ suite() -> [{timetrap, {seconds, 30}}].
 all() ->
     [
         vectors, frame_round_trip, frame_byte_by_byte, frame_refused, text, text_is_bounded, settings, admission, handshake,
-        pool_grows_for_each_waiting_call, pool_keeps_to_its_limit, pool_serves_in_order, pool_host_fails, pool_prefers_last_used,
+        pool_grows_for_each_waiting_call, pool_keeps_to_its_limit, pool_serves_in_order, pool_cancels_what_waits,
+        pool_interrupts_what_is_cancelled, pool_insists, pool_interrupts, pool_context_ends, pool_is_full, pool_host_fails, pool_prefers_last_used,
         pool_spreads_over_hosts, pool_context_never_comes, host_arguments
     ].
 
@@ -150,11 +151,77 @@ pool_serves_in_order(_) ->
     {[], P2} = py_pool:submit(R1, P1),
     {[], P3} = py_pool:submit(R2, P2),
     {[{send, Context, Host, R1}], P4} = py_pool:joined(Context, Host, P3),
-    {[{send, Context, Host, R2}], P5} = py_pool:done(Context, P4),
-    {[], P6} = py_pool:done(Context, P5),
+    {[{over, R1}, {send, Context, Host, R2}], P5} = py_pool:done(Context, P4),
+    {[{over, R2}], P6} = py_pool:done(Context, P5),
     ?assertMatch(#{contexts_idle := 1, calls_waiting := 0}, py_pool:stats(P6)),
-    {[{kill, Context}], _} = py_pool:cancel(maps:get(key, R2), P5),
     {[], _} = py_pool:cancel(maps:get(key, R2), P6).
+
+%% One context that is at a call, and another call that waits for it.
+pool_at_work() ->
+    [Host, Context, R1, R2] = [pid(), pid(), request(any), request(any)],
+    {_, P1} = py_pool:host(Host, up, pool(1, 1)),
+    {_, P2} = py_pool:submit(R1, P1),
+    {_, P3} = py_pool:submit(R2, P2),
+    {_, P4} = py_pool:joined(Context, Host, P3),
+    {Host, Context, R1, R2, P4}.
+
+pool_cancels_what_waits(_) ->
+    {_, Context, R1, R2, P1} = pool_at_work(),
+    {[{reply, R2, interrupted}], P2} = py_pool:cancel(maps:get(key, R2), P1),
+    {[{over, R1}], P3} = py_pool:done(Context, P2),
+    ?assertMatch(#{contexts_idle := 1, calls_waiting := 0}, py_pool:stats(P3)).
+
+%% Whichever comes first, the call's end or the interrupt's: the context is at nothing else before it has seen both.
+pool_interrupts_what_is_cancelled(_) ->
+    {Host, Context, #{key := Key} = R1, R2, P1} = pool_at_work(),
+    {[{interrupt, Context, Host}, {kill_later, Context, Key}], P2} = py_pool:cancel(Key, P1),
+    {[{over, R1}], P3} = py_pool:done(Context, P2),
+    {[{send, Context, Host, R2}], P4} = py_pool:interrupted(Context, missed, P3),
+    {[], P4} = py_pool:give_up(Context, Key, P4),
+    {[], P5} = py_pool:interrupted(Context, hit, P2),
+    {[{over, R1}, {send, Context, Host, R2}], P4} = py_pool:done(Context, P5),
+    {[{kill, Context}], _} = py_pool:give_up(Context, Key, P5).
+
+%% A call that Python has not begun yet is not there to be interrupted.
+pool_insists(_) ->
+    {Host, Context, #{key := Key} = R1, _, P1} = pool_at_work(),
+    {_, P2} = py_pool:cancel(Key, P1),
+    {[{insist_later, Context, Key}], P3} = py_pool:interrupted(Context, missed, P2),
+    {[{interrupt, Context, Host}], P2} = py_pool:insist(Context, Key, P3),
+    {[{over, R1}, {send, _, _, _}], P4} = py_pool:done(Context, P3),
+    {[], P4} = py_pool:insist(Context, Key, P4),
+    %% A host of another make.
+    {[{kill, Context}], _} = py_pool:interrupted(Context, failed, P2).
+
+%% What was asked for by py:interrupt/1 is not insisted on.
+pool_interrupts(_) ->
+    {Host, Context, _, _, P1} = pool_at_work(),
+    {[{interrupt, Context, Host}], P2} = py_pool:interrupt(Context, P1),
+    {[], P2} = py_pool:interrupt(Context, P2),
+    {[], P3} = py_pool:interrupted(Context, missed, P2),
+    {[{interrupt, Context, Host}], P2} = py_pool:interrupt(Context, P3).
+
+pool_context_ends(_) ->
+    {Host, Context, #{key := Key} = R1, R2, P1} = pool_at_work(),
+    {[{reply, R1, {down, oops}}, {grow_later, Host}, {grow, Host}], _} = py_pool:ended(Context, sent, oops, P1),
+    %% What has not been sent waits for the next one, behind those that wait already.
+    {Effects, P2} = py_pool:ended(Context, unsent, oops, P1),
+    ?assertNot(lists:keymember(reply, 1, Effects)),
+    Other = pid(),
+    {[{send, Other, Host, R2}], P3} = py_pool:joined(Other, Host, P2),
+    {[{over, R2}, {send, Other, Host, R1}], _} = py_pool:done(Other, P3),
+    %% What nobody waits for is not sent again.
+    {_, P4} = py_pool:cancel(Key, P1),
+    {[{reply, R1, interrupted} | _], _} = py_pool:ended(Context, unsent, oops, P4).
+
+pool_is_full(_) ->
+    {_, Context, R1, R2, P1} = pool_at_work(),
+    {true, [Context]} = py_pool:full(P1),
+    {[{reply, R2, {max_contexts, 1}}], P2} = py_pool:refuse_waiting(P1),
+    false = py_pool:full(P2),
+    {[{over, R1}], _} = py_pool:done(Context, P2),
+    {_, P3} = py_pool:cancel(maps:get(key, R1), P1),
+    false = py_pool:full(P3).
 
 pool_host_fails(_) ->
     Host = pid(),
@@ -201,5 +268,6 @@ pool_context_never_comes(_) ->
 
 host_arguments(_) ->
     {ok, Settings} = py_settings:check(#{python => "/venv"}),
-    ?assertEqual(["host", "--beam", "/s", "--token", <<"t">>, "--max-frame", "67108864", "--max-workers", "1024", "--python", "/venv"],
+    ?assertEqual(["host", "--beam", "/s", "--token", <<"t">>, "--max-frame", "67108864", "--max-workers", "1024",
+                  "--max-nesting", "100", "--max-async", "1000", "--python", "/venv"],
                  py_host:arguments("/s", <<"t">>, Settings)).

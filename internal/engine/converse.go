@@ -106,6 +106,9 @@ func (e *Engine) received(t *cpython.Thread, s *session, h channel.Header) cpyth
 	x := s.top()
 	switch h.Kind {
 	case channel.OK, channel.Error:
+		if s.forget(h.ID) {
+			return 0
+		}
 		if x.kind != outgoing || h.ID != x.id {
 			return e.end(t, s, fmt.Errorf("%w: the node answered call %d, which nobody has made", channel.ErrDisconnected, h.ID))
 		}
@@ -160,7 +163,7 @@ func (e *Engine) failed(t *cpython.Thread, s *session, err error) cpython.Action
 		return e.fail(t, err)
 	case errors.Is(err, channel.ErrStale) && x.kind == outgoing && !x.retried && s.alone():
 		// The handler had gone while this worker was idle. It has seen nothing of the call: a new one may.
-		s.w.Drop()
+		s.drop()
 		x.ch, x.phase, x.retried = nil, opening, true
 		return 0
 	}
@@ -183,7 +186,7 @@ func (e *Engine) refuse(t *cpython.Thread, s *session, err error) cpython.Action
 func (e *Engine) end(t *cpython.Thread, s *session, err error) cpython.Action {
 	x := *s.top()
 	if x.ch != nil && s.w.Channel() == x.ch {
-		s.w.Drop()
+		s.drop()
 	}
 	if x.kind == incoming {
 		// Its answer has no way back. The call below it, in whose wait it ran, cannot end well either.

@@ -14,6 +14,8 @@ type session struct {
 	w      *worker.Worker // nil until the thread calls something, or serves the node
 	server *server        // when the thread serves the Go program's calls
 	stack  []entry
+
+	forgotten []uint32 // calls on the worker's channel whose answers nobody waits for any more
 }
 
 func (s *session) push(x entry) { s.stack = append(s.stack, x) }
@@ -23,6 +25,19 @@ func (s *session) top() *entry { return &s.stack[len(s.stack)-1] }
 func (s *session) pop() {
 	s.stack[len(s.stack)-1] = entry{}
 	s.stack = s.stack[:len(s.stack)-1]
+}
+
+// drop closes the worker's channel.
+func (s *session) drop() {
+	s.w.Drop()
+	s.forgotten = nil
+}
+
+// forget reports whether an answer is one that is to be passed over.
+func (s *session) forget(id uint32) bool {
+	before := len(s.forgotten)
+	s.forgotten = without(s.forgotten, id)
+	return len(s.forgotten) < before
 }
 
 // nesting is how many calls of Python, and Go functions that may make some, the thread is in the middle of.

@@ -143,8 +143,15 @@ func (e *Engine) resume(t *cpython.Thread, s *session) cpython.Action {
 func (e *Engine) abort(s *session) cpython.Action {
 	x := s.top()
 	x.abandon()
-	if x.kind == outgoing || x.kind == listening {
-		s.w.Drop() // its reply must never be seen
+	switch {
+	case x.kind == outgoing && x.phase == receiving && !s.alone():
+		// The handler that runs the function also waits for the call of Python that we are in: it goes on, and its answer to us is passed over.
+		s.forgotten = append(s.forgotten, x.id)
+	case x.kind == outgoing && x.ch != nil:
+		e.kill(x.ch.Handler())
+		s.drop()
+	case x.kind == listening:
+		s.drop()
 	}
 	e.finish(s)
 	return cpython.Failed
@@ -157,7 +164,7 @@ func (e *Engine) timeout(t *cpython.Thread, s *session) cpython.Action {
 	if x.kind == outgoing && x.ch != nil {
 		e.kill(x.ch.Handler())
 		if s.w.Channel() == x.ch {
-			s.w.Drop() // a late reply must never be seen
+			s.drop() // a late reply must never be seen
 		}
 	}
 	e.finish(s)

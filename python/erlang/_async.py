@@ -21,6 +21,7 @@ async def async_call(name: str, /, *args: Any, timeout: Optional[float] = None) 
         return await future
     except BaseException:
         # Cancelled, or thrown away. After a failure of the call itself both of these do nothing.
-        future.cancel()
         _pending.stop(token)
+        if not loop.is_closed():
+            future.cancel()
         raise

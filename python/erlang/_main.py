@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
 import threading
@@ -10,7 +9,7 @@ import traceback
 from importlib.machinery import SourceFileLoader
 from typing import Any
 
-from ._serve import without_own
+from ._serve import run_exit_functions, without_own
 
 
 def execute(path: str, argv: list[str]) -> None:
@@ -37,10 +36,7 @@ def run_script(path: str, argv: list[str]) -> int:
         threading._shutdown()  # type: ignore[attr-defined]  # waits for threads that are not daemons
     except KeyboardInterrupt:
         status = 130
-    try:
-        atexit._run_exitfuncs()
-    except BaseException:
-        pass  # has been printed; only Python 3.9 raises it as well
+    run_exit_functions()
     return status
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
 import traceback
 from collections.abc import Callable
@@ -47,7 +48,16 @@ def run_host(token: str) -> int:
     if not getattr(sys.flags, "safe_path", False):
         sys.path.insert(0, "")
     _erlang.serve("host", token)
+    run_exit_functions()
     return 0
+
+
+def run_exit_functions() -> None:
+    """Those of atexit, ours last. Py_FinalizeEx would run them too, but too late: by then nobody answers any more."""
+    try:
+        atexit._run_exitfuncs()
+    except BaseException:
+        pass  # has been printed; only Python 3.9 raises it as well
 
 
 def tick() -> None:

@@ -13,8 +13,13 @@ ERLPY = os.environ.get("ERLPY_BIN", str(ROOT / "build" / "erlpy"))
 
 def erlpy(*args: str) -> subprocess.Popen[str]:
     """Starts `erlpy run` with this same Python. The caller waits for it."""
+    return start("run", *args)
+
+
+def start(command: str, *args: str) -> subprocess.Popen[str]:
+    """Starts a command of erlpy's with this same Python."""
     return subprocess.Popen(
-        [ERLPY, "run", "--python", sys.executable, *args],
+        [ERLPY, command, "--python", sys.executable, *args],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -10,7 +10,7 @@ from typing import Any
 import _erlang
 import erlang
 
-HELLO, CALL, OK, ERROR, BYE = 1, 2, 3, 4, 7
+HELLO, CALL, OK, ERROR, CAST, BYE = 1, 2, 3, 4, 5, 7
 HANDLER = _erlang.decode(b"\x83Xw\x01n\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00\x00\x00")
 
 
@@ -58,6 +58,17 @@ class Conversation:
         """Answers the hello that has been read."""
         info = {erlang.Atom("max_frame"): max_frame}
         self.write(HELLO, 0, (erlang.Atom("erlpy"), 1, HANDLER, info))
+
+    def call(self, target: str, *args: Any, number: int = 1) -> None:
+        """Asks Python for something; the answer is read like any frame."""
+        self.write(CALL, number, (erlang.Atom(target), list(args)))
+
+    def ask(self, target: str, *args: Any, number: int = 1) -> Any:
+        """The answer to a call during which nothing else arrives."""
+        self.call(target, *args, number=number)
+        kind, answered, term = self.read()
+        assert (kind, answered) == (OK, number), term
+        return term
 
     def close(self) -> None:
         self.connection.close()

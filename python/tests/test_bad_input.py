@@ -44,7 +44,7 @@ def test_a_name_of_any_text_is_looked_up(name: str) -> None:
 
 
 def test_keyword_arguments() -> None:
-    rest = "got an unexpected keyword argument 'x': registered functions take positional arguments only"
+    rest = "got an unexpected keyword argument 'x': registered functions take positional arguments only, beside timeout"
     with pytest.raises(TypeError) as info:
         erlang.call("double_it", x=1)  # type: ignore[call-arg]
     assert str(info.value) == f"call() {rest}"

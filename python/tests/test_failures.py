@@ -19,6 +19,8 @@ from erlang._errors import failure
         (("bad_term", "bad"), (ValueError, erlang.Error), "bad"),
         (("type", "args[0]: set has no Erlang term"), (TypeError, erlang.Error), "args[0]: set has no Erlang term"),
         (("disconnected", "gone"), (erlang.Disconnected, ConnectionError), "gone"),
+        (("process", "dead"), (erlang.ProcessError,), "dead"),
+        (("timeout", "no answer"), (erlang.Timeout, TimeoutError), "no answer"),
         (("refused", "version"), (erlang.Error,), "version"),
         (("refused", b"\xff"), (erlang.Error,), "\\xff"),
     ],

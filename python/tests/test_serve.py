@@ -72,13 +72,13 @@ def test_drop_forgets() -> None:
 
 
 def test_only_exec_keeps_a_namespace() -> None:
-    from erlang import _serve
+    from erlang import _run
 
     dispatch("eval", [ONE, "1", {}])
     failing("exec", ONE, "not python at all")
-    assert ONE not in _serve._spaces
+    assert ONE not in _run._spaces
     dispatch("exec", [ONE, "x = 1"])
-    assert ONE in _serve._spaces
+    assert ONE in _run._spaces
 
 
 def test_version() -> None:

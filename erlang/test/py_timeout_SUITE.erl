@@ -1,0 +1,264 @@
+%% What ends before its time: timeouts, interrupts, callers that die, and calls that could wait for ever. With a real host.
+-module(py_timeout_SUITE).
+
+-include_lib("stdlib/include/assert.hrl").
+
+-compile([export_all, nowarn_export_all]).
+
+suite() -> [{timetrap, {seconds, 30}}].
+
+all() ->
+    [
+        timeout_on_time, timeout_interrupts, timeout_keeps_the_context, timeout_at_once, timeout_in_context, timeout_in_function,
+        timeout_ignored, late_reply, answer_and_timeout_race,
+        interrupt, interrupt_idle, interrupt_waiting, interrupt_again, interrupt_caught, interrupt_other_process,
+        caller_dies, caller_dies_in_function,
+        third_process, third_process_at_the_limit, third_processes_in_turn, quick_functions_at_the_limit
+    ].
+
+init_per_testcase(Case, Config) ->
+    py_client:start_app([{hosts, 1} | settings(Case)]),
+    {ok, _} = py:start_contexts(),
+    Config.
+
+end_per_testcase(_Case, _Config) ->
+    py_client:stop_app().
+
+settings(third_process) -> [{contexts, 1}, {max_contexts, 6}];
+settings(third_process_at_the_limit) -> [{contexts, 1}, {max_contexts, 3}];
+settings(third_processes_in_turn) -> [{contexts, 1}, {max_contexts, 2}];
+settings(quick_functions_at_the_limit) -> [{contexts, 2}, {max_contexts, 2}];
+settings(_) -> [{contexts, 1}, {max_contexts, 1}].
+
+-define(FOREVER, "[0 for _ in iter(int, 1)]").
+
+%% Timeouts
+
+timeout_on_time(_) ->
+    [begin
+        {Time, {error, timeout}} = timer:tc(fun() -> py:eval(?FOREVER, #{}, 50) end),
+        ?assert(Time >= 50000),
+        ?assert(Time < 250000)
+     end || _ <- lists:seq(1, 5)].
+
+%% The Python code sees it, and cleans up.
+timeout_interrupts(_) ->
+    tell_me(),
+    ok = py:exec("import erlang, time\n"
+                 "def work():\n"
+                 "    try:\n"
+                 "        while True: time.sleep(0.001)\n"
+                 "    except Exception: erlang.call('tell_me', 'Exception')\n"
+                 "    except BaseException as e: erlang.call('tell_me', type(e).__name__, isinstance(e, erlang.Interrupted))\n"),
+    {error, timeout} = py:call('__main__', work, [], #{}, 30),
+    receive {told, Told} -> ?assertEqual([<<"Interrupted">>, true], Told) end.
+
+timeout_keeps_the_context(_) ->
+    Context = py:context(),
+    {ok, Ident} = py:eval("__import__('threading').get_ident()"),
+    [begin
+        {error, timeout} = py:eval(?FOREVER, #{}, 20),
+        {ok, Ident} = py:eval("__import__('threading').get_ident()")
+     end || _ <- lists:seq(1, 10)],
+    ?assertEqual(Context, py:context()).
+
+timeout_at_once(_) ->
+    [{error, timeout} = py:eval(?FOREVER, #{}, N rem 2) || N <- lists:seq(1, 20)],
+    {ok, 1} = py:eval("1").
+
+timeout_in_context(_) ->
+    Context = py:context(),
+    {error, timeout} = py:eval(Context, ?FOREVER, #{}, 20),
+    {error, timeout} = py:call(Context, builtins, eval, [<<?FOREVER>>], #{}, 20),
+    {ok, 1} = py:eval(Context, "1").
+
+%% Python waits for Erlang: the function goes with the call.
+timeout_in_function(_) ->
+    Me = self(),
+    ok = py:register_function(hold, fun([]) -> Me ! {held, self()}, receive after infinity -> ok end end),
+    {error, timeout} = py:eval("__import__('erlang').call('hold')", #{}, 50),
+    Function = receive {held, Pid} -> Pid end,
+    Monitor = monitor(process, Function),
+    {Time, {ok, 1}} = timer:tc(fun() -> py:eval("1") end),
+    ?assert(Time < 2000000),
+    receive {'DOWN', Monitor, process, _, _} -> ok end.
+
+%% Code that will not stop is left alone, and another context takes its place.
+timeout_ignored(_) ->
+    ok = py:exec("import time\n"
+                 "def stubborn():\n"
+                 "    while True:\n"
+                 "        try:\n"
+                 "            while True: time.sleep(0.001)\n"
+                 "        except BaseException: pass\n"),
+    Context = py:context(),
+    {error, timeout} = py:call('__main__', stubborn, [], #{}, 20),
+    {ok, 1} = py:eval("1"),
+    ?assertNotEqual(Context, py:context()).
+
+late_reply(_) ->
+    ok = py:exec("import time\n"
+                 "def late():\n"
+                 "    try:\n"
+                 "        while True: time.sleep(0.001)\n"
+                 "    except BaseException: return 'late'\n"),
+    {error, timeout} = py:call('__main__', late, [], #{}, 20),
+    {ok, 1} = py:eval("1"),
+    receive Message -> ct:fail({unexpected, Message}) after 0 -> ok end.
+
+%% Answers that come about when time runs out: an interrupt must not reach the next call.
+answer_and_timeout_race(_) ->
+    ok = py:exec("import time\ndef nap(s):\n    end = time.perf_counter() + s\n    while time.perf_counter() < end: pass\n    return s\n"),
+    Context = py:context(),
+    [begin
+        case py:call('__main__', nap, [0.0045 + N * 0.00001], #{}, 5) of
+            {ok, _} -> ok;
+            {error, timeout} -> ok
+        end,
+        {ok, N} = py:eval("n", #{n => N})
+     end || N <- lists:seq(1, 200)],
+    ?assertEqual(Context, py:context()).
+
+%% Interrupts
+
+interrupt(_) ->
+    Context = py:context(),
+    Ref = begun("while True: pass"),
+    {Time, ok} = timer:tc(fun() -> py:interrupt(Context) end),
+    ?assert(Time < 500000),
+    {error, interrupted} = py:await(Ref),
+    {ok, 1} = py:eval(Context, "1").
+
+interrupt_idle(_) ->
+    Context = py:context(),
+    not_running = py:interrupt(Context),
+    {ok, 1} = py:eval(Context, "1"),
+    not_running = py:interrupt(Context),
+    not_running = py:interrupt(self()),
+    {ok, [1]} = py:eval("[1 for _ in range(1)]").
+
+%% Also while the Python code waits for a function.
+interrupt_waiting(_) ->
+    Me = self(),
+    Context = py:context(),
+    ok = py:register_function(hold, fun([]) -> Me ! {held, self()}, receive after infinity -> ok end end),
+    Ref = py:spawn_call(erlang, call, [<<"hold">>]),
+    receive {held, _} -> ok end,
+    {Time, {error, interrupted}} = timer:tc(fun() -> ok = py:interrupt(Context), py:await(Ref) end),
+    ?assert(Time < 500000),
+    {ok, 1} = py:eval("1").
+
+interrupt_again(_) ->
+    Context = py:context(),
+    [begin
+        Ref = begun("while True: pass"),
+        ok = py:interrupt(Context),
+        {error, interrupted} = py:await(Ref)
+     end || _ <- lists:seq(1, 20)],
+    ?assertEqual(Context, py:context()).
+
+interrupt_caught(_) ->
+    Ref = begun("while True: time.sleep(0.001)", "except KeyboardInterrupt: return 'caught'"),
+    ok = py:interrupt(py:context()),
+    {ok, <<"caught">>} = py:await(Ref).
+
+interrupt_other_process(_) ->
+    Context = py:context(),
+    Ref = begun("while True: pass"),
+    Me = self(),
+    [spawn_link(fun() -> Me ! {answer, py:interrupt(Context)} end) || _ <- lists:seq(1, 5)],
+    ?assert(lists:member(ok, [receive {answer, Answer} -> Answer end || _ <- lists:seq(1, 5)])),
+    {error, interrupted} = py:await(Ref),
+    {ok, 1} = py:eval("1").
+
+%% Callers that die
+
+caller_dies(_) ->
+    tell_me(),
+    Context = py:context(),
+    {Caller, Monitor} = spawn_monitor(fun() ->
+        py:exec("import erlang, time\n"
+                "try:\n"
+                "    erlang.call('tell_me', 'begun')\n"
+                "    while True: time.sleep(0.001)\n"
+                "except erlang.Interrupted: erlang.call('tell_me', 'interrupted')\n")
+    end),
+    receive {told, [<<"begun">>]} -> exit(Caller, kill) end,
+    receive {'DOWN', Monitor, _, _, killed} -> ok end,
+    receive {told, [<<"interrupted">>]} -> ok end,
+    {ok, 1} = py:eval(Context, "1").
+
+caller_dies_in_function(_) ->
+    Me = self(),
+    ok = py:register_function(hold, fun([]) -> Me ! {held, self()}, receive after infinity -> ok end end),
+    {Caller, Monitor} = spawn_monitor(fun() -> py:eval("__import__('erlang').call('hold')") end),
+    receive {held, _} -> exit(Caller, kill) end,
+    receive {'DOWN', Monitor, _, _, killed} -> ok end,
+    {ok, 1} = py:eval("1", #{}, 3000).
+
+%% Third processes: a function that waits for another process, which calls Python, and so on. Each level takes a context.
+
+third_process(_) ->
+    deep(),
+    {ok, 5} = py:call(erlang, call, [<<"deep">>, 5]),
+    {ok, #{contexts := 6}} = py:stats(),
+    {ok, 1} = py:eval("1").
+
+third_process_at_the_limit(_) ->
+    deep(),
+    {Time, {ok, Result}} = timer:tc(fun() -> py:call(erlang, call, [<<"deep">>, 5]) end),
+    ?assertEqual({<<"error">>, {<<"max_contexts">>, 3}}, Result),
+    ?assert(Time < 2000000),
+    %% Nothing of it is left.
+    {ok, 2} = py:call(erlang, call, [<<"deep">>, 2]),
+    {ok, #{contexts := 3, contexts_idle := 3, calls_waiting := 0}} = py:stats().
+
+%% One level deep each, more of them than there are contexts: some wait for their turn or are told of the limit, none hangs.
+third_processes_in_turn(_) ->
+    deep(),
+    Refs = [py:spawn_call(erlang, call, [<<"deep">>, 1]) || _ <- lists:seq(1, 10)],
+    Results = [py:await(Ref) || Ref <- Refs],
+    [?assert(lists:member(Result, [{ok, 1}, {ok, {<<"error">>, {<<"max_contexts">>, 2}}}, {error, {max_contexts, 2}}])) || Result <- Results],
+    {ok, 1} = py:eval("1").
+
+%% Contexts that are merely busy, with functions that end, are waited for.
+quick_functions_at_the_limit(_) ->
+    ok = py:register_function(quick, fun([]) -> timer:sleep(20), 1 end),
+    Refs = [py:spawn_call(erlang, call, [<<"quick">>]) || _ <- lists:seq(1, 40)],
+    ?assertEqual([{ok, 1}], lists:usort([py:await(Ref) || Ref <- Refs])).
+
+%% Helpers
+
+tell_me() ->
+    Me = self(),
+    ok = py:register_function(tell_me, fun(Args) -> Me ! {told, Args}, none end).
+
+begun(Loop) ->
+    begun(Loop, "finally: pass").
+
+%% Calls a function that runs the loop; returns when it is at it.
+begun(Loop, Ending) ->
+    tell_me(),
+    ok = py:exec(["import erlang, time\n"
+                  "def work():\n"
+                  "    try:\n"
+                  "        erlang.call('tell_me', 'begun')\n"
+                  "        ", Loop, "\n"
+                  "    ", Ending, "\n"]),
+    Ref = py:spawn_call('__main__', work, []),
+    receive {told, [<<"begun">>]} -> Ref end.
+
+%% deep(N) waits for a process that calls Python, which calls deep(N - 1).
+deep() ->
+    ok = py:register_function(deep, fun
+        ([0]) ->
+            0;
+        ([N]) ->
+            Me = self(),
+            spawn_link(fun() -> Me ! {deeper, py:call(erlang, call, [<<"deep">>, N - 1])} end),
+            receive
+                {deeper, {ok, M}} when is_integer(M) -> M + 1;
+                {deeper, {ok, Error}} -> Error;
+                {deeper, Error} -> Error
+            end
+    end).
