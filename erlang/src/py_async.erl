@@ -202,7 +202,8 @@ write(Data, #state{channel = Channel} = State) ->
 -spec stop(term(), #state{}) -> no_return().
 stop({shutdown, _} = Reason, State) ->
     finish(Reason, State);
-stop(closed, State) ->
+stop(Reason, State) when Reason =:= closed; Reason =:= econnreset; Reason =:= epipe ->
+    %% A program that ends may leave answers unread, or go before they are written.
     finish(normal, State);
 stop(Reason, State) when is_atom(Reason) ->
     ?LOG_NOTICE(#{what => py_connection_lost, handler => self(), reason => Reason}),

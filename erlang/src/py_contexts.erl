@@ -47,6 +47,8 @@
 %% Until what an interrupt has missed is interrupted again, and until a context that does not stop is given up.
 -define(INSIST_AFTER, 20).
 -define(GIVE_UP_AFTER, 5000).
+%% For a function that interrupted code has waited for to end by itself.
+-define(LET_GO_AFTER, 150).
 %% Between two looks at contexts that may be stuck.
 -define(LOOK_AFTER, 100).
 
@@ -204,6 +206,9 @@ handle_info({drop, _Outcome}, State) ->
     {noreply, State};
 handle_info({{interrupt, Context}, Outcome}, State) ->
     {noreply, interrupted(Context, py_control:answer(Outcome), State)};
+handle_info({let_go, Context, Sight}, State) ->
+    _ = py_stuck:look([Context]) =:= {true, Sight} andalso py_handler_sup:dismiss(Context, interrupted),
+    {noreply, State};
 handle_info({insist, Context, Key}, State) ->
     {noreply, change(fun(Pool) -> py_pool:insist(Context, Key, Pool) end, State)};
 handle_info({give_up, Context, Key}, State) ->
@@ -288,8 +293,20 @@ interrupt(Context, Host, #state{hosts = Hosts, contexts = Contexts} = State) ->
 
 -spec interrupted(pid(), hit | missed | failed, #state{}) -> #state{}.
 interrupted(Context, Answer, State) ->
+    ok = let_go(Context, Answer),
     State1 = answer_interrupts(Context, Answer =:= hit, State),
     change(fun(Pool) -> py_pool:interrupted(Context, Answer, Pool) end, State1).
+
+%% Python code that waits for a function waits no more, but its handler is deaf until the function ends. Unless that is soon, it goes with
+%% the function.
+-spec let_go(pid(), hit | missed | failed) -> ok.
+let_go(Context, hit) ->
+    case py_stuck:look([Context]) of
+        {true, Sight} -> _ = erlang:send_after(?LET_GO_AFTER, self(), {let_go, Context, Sight}), ok;
+        false -> ok
+    end;
+let_go(_Context, _Missed) ->
+    ok.
 
 -spec answer_interrupts(pid(), boolean(), #state{}) -> #state{}.
 answer_interrupts(Context, Hit, #state{interrupts = Interrupts} = State) ->

@@ -215,6 +215,9 @@ stop({shutdown, _} = Reason, State) ->
     finish(Reason, State);
 stop(closed, #state{current = none} = State) ->
     finish(normal, State);
+stop(Reason, #state{current = none, role = thread} = State) when Reason =:= econnreset; Reason =:= epipe ->
+    %% A thread that has given up on a call: it closed with our frame unread, or before it was sent.
+    finish(normal, State);
 stop(Reason, #state{current = none, role = {context, _}} = State) ->
     ?LOG_NOTICE(#{what => py_connection_lost, handler => self(), reason => Reason}),
     finish({shutdown, {unsent, Reason}}, State);

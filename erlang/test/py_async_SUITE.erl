@@ -218,7 +218,7 @@ over_limit_result(_) ->
 cancel_running(_) ->
     {Socket, Channel} = py_client:async(),
     Pid = held(Socket, 1),
-    Monitor = monitor(process, Pid),
+    Monitor = py_client:watch(Pid),
     cancel(Socket, 1),
     receive {'DOWN', Monitor, _, _, Reason} -> ?assertEqual(killed, Reason) after 1000 -> error(lives) end,
     eventually(fun() -> counts(Channel) =:= {0, 0} end),
@@ -260,7 +260,7 @@ cancel_trapping(_) ->
     ok = py:register_function(trap, fun([]) -> process_flag(trap_exit, true), Me ! {held, self()}, receive never -> ok end end),
     call(Socket, 1, <<"trap">>, []),
     Pid = receive {held, P} -> P end,
-    Monitor = monitor(process, Pid),
+    Monitor = py_client:watch(Pid),
     cancel(Socket, 1),
     receive {'DOWN', Monitor, _, _, killed} -> ok after 1000 -> error(lives) end.
 
@@ -311,7 +311,7 @@ cancel_while_unread(_) ->
     Pid = held(Socket, 1),
     [call(Socket, Id, <<"blob">>, [1000000]) || Id <- lists:seq(2, 10)],
     eventually(fun() -> blocked(Channel) end),
-    Monitor = monitor(process, Pid),
+    Monitor = py_client:watch(Pid),
     cancel(Socket, 1),
     receive {'DOWN', Monitor, _, _, killed} -> ok after 1000 -> error(lives) end.
 
@@ -332,7 +332,7 @@ unexpected_frame(_) ->
 ends(Wrong) ->
     {Socket, Channel} = py_client:async(),
     Pid = held(Socket, 1),
-    Monitors = [monitor(process, P) || P <- [Pid, Channel]],
+    Monitors = [py_client:watch(P) || P <- [Pid, Channel]],
     Wrong(Socket),
     [killed, {shutdown, _}] = [receive {'DOWN', M, _, _, R} -> R after 1000 -> error(lives) end || M <- Monitors],
     ?assert(py_client:eof(Socket)).
@@ -348,7 +348,7 @@ stop_app(_) -> goes(fun(_, _) -> ok = application:stop(erlang_python) end, kille
 goes(End, FunctionReason, ChannelReason) ->
     {Socket, Channel} = py_client:async(),
     Pid = held(Socket, 1),
-    Monitors = [monitor(process, P) || P <- [Pid, Channel]],
+    Monitors = [py_client:watch(P) || P <- [Pid, Channel]],
     End(Socket, Channel),
     ?assertEqual([FunctionReason, ChannelReason],
                  [receive {'DOWN', M, _, _, R} -> R after 1000 -> error(lives) end || M <- Monitors]).

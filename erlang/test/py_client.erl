@@ -3,7 +3,7 @@
 
 -export([connect/0, connect/1, hello/1, hello/2, thread/0, async/0, close/1, path/0]).
 -export([send/2, frame/4, send_frame/4, recv/1, recv/2, call/3, call_raw/2, eof/1]).
--export([start_app/1, stop_app/0]).
+-export([start_app/1, stop_app/0, watch/1]).
 
 -type socket() :: socket:socket().
 -export_type([socket/0]).
@@ -99,3 +99,11 @@ recv(Socket, Timeout) ->
 %% The other side has closed, and says nothing more.
 -spec eof(socket()) -> boolean().
 eof(Socket) -> recv(Socket) =:= closed.
+
+%% A monitor that is there when this returns: that of a local process alone is asked for when the caller next sends something or waits,
+%% and would find one that is killed meanwhile gone without a reason.
+-spec watch(pid()) -> reference().
+watch(Pid) ->
+    Monitor = monitor(process, Pid),
+    erlang:yield(),
+    Monitor.

@@ -100,7 +100,7 @@ whereis_name(_) ->
 cancel_function(_) ->
     {Socket, Handler} = hold(fun(Me) -> Me ! {held, self()}, receive never -> ok end end),
     {Other, _} = py_client:thread(),
-    Monitor = monitor(process, Handler),
+    Monitor = py_client:watch(Handler),
     {3, 1, true} = py_client:call(Other, cancel, [Handler]),
     receive {'DOWN', Monitor, _, _, Reason} -> ?assertEqual({shutdown, cancelled}, Reason) after 90 -> error(lives) end,
     ?assert(py_client:eof(Socket)),
@@ -110,7 +110,7 @@ cancel_function(_) ->
 cancel_trapping(_) ->
     {_, Handler} = hold(fun(Me) -> process_flag(trap_exit, true), Me ! {held, self()}, receive never -> ok end end),
     {Other, _} = py_client:thread(),
-    Monitor = monitor(process, Handler),
+    Monitor = py_client:watch(Handler),
     {3, 1, true} = py_client:call(Other, cancel, [Handler]),
     receive {'DOWN', Monitor, _, _, Reason} -> ?assertEqual(killed, Reason) after 1000 -> error(lives) end.
 
@@ -125,7 +125,7 @@ cancel_is_silent(_) ->
     ok = listen(),
     {_, Handler} = hold(fun(Me) -> Me ! {held, self()}, receive never -> ok end end),
     {Other, _} = py_client:thread(),
-    Monitor = monitor(process, Handler),
+    Monitor = py_client:watch(Handler),
     {3, 1, true} = py_client:call(Other, cancel, [Handler]),
     receive {'DOWN', Monitor, _, _, _} -> ok end,
     %% The supervisor has dealt with it by the time it answers.
@@ -186,7 +186,7 @@ state_counts_at_once(_) ->
 state_survives(_) ->
     ok = py_state:store(k, v),
     Old = whereis(py_handler_sup),
-    Monitor = monitor(process, Old),
+    Monitor = py_client:watch(Old),
     exit(Old, kill),
     receive {'DOWN', Monitor, _, _, _} -> ok end,
     _ = supervisor:which_children(py_sup),

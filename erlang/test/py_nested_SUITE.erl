@@ -88,7 +88,7 @@ late_calls_are_served(_) ->
 %% One that does not answer at all loses its connection.
 late_by_far(_) ->
     {Socket, Handler} = py_client:thread(),
-    Monitor = monitor(process, Handler),
+    Monitor = py_client:watch(Handler),
     ok = py:register_function(ask, fun([]) -> py:eval("forever()", #{}, 20) end),
     call(Socket, 1, <<"ask">>, []),
     {2, _, {eval, _}} = py_client:recv(Socket),

@@ -11,7 +11,8 @@ all() ->
     [
         timeout_on_time, timeout_interrupts, timeout_keeps_the_context, timeout_at_once, timeout_in_context, timeout_in_function,
         timeout_ignored, late_reply, answer_and_timeout_race,
-        interrupt, interrupt_idle, interrupt_waiting, interrupt_again, interrupt_caught, interrupt_other_process,
+        interrupt, interrupt_idle, interrupt_waiting, interrupt_waiting_briefly,
+        interrupt_again, interrupt_caught, interrupt_other_process,
         caller_dies, caller_dies_in_function,
         third_process, third_process_at_the_limit, third_processes_in_turn, quick_functions_at_the_limit
     ].
@@ -147,6 +148,21 @@ interrupt_waiting(_) ->
     {Time, {error, interrupted}} = timer:tc(fun() -> ok = py:interrupt(Context), py:await(Ref) end),
     ?assert(Time < 500000),
     {ok, 1} = py:eval("1").
+
+%% A function that ends by itself leaves the context as it is.
+interrupt_waiting_briefly(_) ->
+    Me = self(),
+    Context = py:context(),
+    ok = py:register_function(hold, fun([]) -> Me ! {held, self()}, receive open -> 1 end end),
+    [begin
+        Ref = py:spawn_call(erlang, call, [<<"hold">>]),
+        Function = receive {held, Pid} -> Pid end,
+        ok = py:interrupt(Context),
+        Function ! open,
+        {error, interrupted} = py:await(Ref),
+        {ok, N} = py:eval("n", #{n => N})
+     end || N <- lists:seq(1, 5)],
+    ?assertEqual(Context, py:context()).
 
 interrupt_again(_) ->
     Context = py:context(),

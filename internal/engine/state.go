@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/big"
 	"slices"
 	"sync"
 
@@ -79,24 +80,38 @@ func (s *state) do(op string, args []byte) (result any, known bool, err error) {
 }
 
 func (s *state) add(key string, by []byte, down bool) (any, error) {
-	step := etf.NewDecoder(by)
-	n, err := step.Int()
+	sum, err := integer(by)
 	if err != nil {
-		return nil, errNoInteger
+		return nil, err
 	}
 	if down {
-		n = -n
+		sum.Neg(sum)
 	}
 	if raw, ok := s.table[key]; ok {
-		old := etf.NewDecoder(raw)
-		v, err := old.Int()
+		old, err := integer(raw)
 		if err != nil {
-			return nil, errNoInteger
+			return nil, err
 		}
-		n += v
+		sum.Add(sum, old)
 	}
-	s.table[key] = etf.AppendInt(nil, n)
-	return int(n), nil
+	raw, err := etf.AppendTerm(nil, sum)
+	if err != nil {
+		return nil, err
+	}
+	s.table[key] = raw
+	return sum, nil
+}
+
+// integer is the value of a term that is one, of any size.
+func integer(raw []byte) (*big.Int, error) {
+	d := etf.NewDecoder(raw)
+	switch v, _ := d.Any(); v := v.(type) {
+	case int:
+		return big.NewInt(int64(v)), nil
+	case *big.Int:
+		return v, nil
+	}
+	return nil, errNoInteger
 }
 
 // term is the value of raw bytes, kept as they are.

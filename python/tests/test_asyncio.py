@@ -16,15 +16,19 @@ from together import eventually, in_threads
 Runner = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
+def on_asyncio(main: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(asyncio.wait_for(main, 60))
+
+
 def on_uvloop(main: Coroutine[Any, Any, Any]) -> Any:
     loop = uvloop.new_event_loop()
     try:
-        return loop.run_until_complete(main)
+        return loop.run_until_complete(asyncio.wait_for(main, 60))
     finally:
         loop.close()
 
 
-@pytest.fixture(params=[asyncio.run, on_uvloop], ids=["asyncio", "uvloop"])
+@pytest.fixture(params=[on_asyncio, on_uvloop], ids=["asyncio", "uvloop"])
 def run(request: pytest.FixtureRequest) -> Runner:
     runner: Runner = request.param
     return runner
@@ -59,7 +63,7 @@ def test_10000_at_once_over_the_bound() -> None:
         calls = [erlang.async_call("sleep", 20) for _ in range(10_000)]
         assert await asyncio.gather(*calls) == [20] * 10_000
 
-    asyncio.run(main())
+    on_asyncio(main())
 
 
 def test_they_run_side_by_side(run: Runner) -> None:
@@ -154,12 +158,12 @@ def test_wait_for_kills() -> None:
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(erlang.async_call("hang", name), 0.5)
 
-    asyncio.run(main())
+    on_asyncio(main())
     killed(name)
 
 
 def test_a_loop_that_ends_cancels_what_is_in_flight() -> None:
-    """asyncio.run cancels the tasks that main leaves behind."""
+    """asyncio.run cancels the tasks that its main leaves behind."""
     name = key()
 
     async def main() -> None:
@@ -168,7 +172,7 @@ def test_a_loop_that_ends_cancels_what_is_in_flight() -> None:
             pass
         assert not task.done()
 
-    asyncio.run(main())
+    on_asyncio(main())
     killed(name)
 
 
@@ -184,7 +188,7 @@ def test_cancelled_while_others_wait_their_turn() -> None:
         assert results[::2] == [30] * 2000
         assert all(r == 30 or isinstance(r, asyncio.CancelledError) for r in results)
 
-    asyncio.run(main())
+    on_asyncio(main())
 
 
 def test_a_closed_loop_is_ignored() -> None:
@@ -197,7 +201,7 @@ def test_a_closed_loop_is_ignored() -> None:
     hangs(name)
     loop.close()
     killed(name)
-    assert asyncio.run(erlang.async_call("double_it", 4)) == 8
+    assert on_asyncio(erlang.async_call("double_it", 4)) == 8
     assert not task.done()
     task._log_destroy_pending = False  # type: ignore[attr-defined]  # on purpose
     call.close()
@@ -208,7 +212,7 @@ def test_several_loops_in_several_threads() -> None:
         async def main() -> list[Any]:
             return await asyncio.gather(*(erlang.async_call("double_it", i * 1000 + n) for n in range(200)))
 
-        for run in (asyncio.run, on_uvloop):
+        for run in (on_asyncio, on_uvloop):
             assert run(main()) == [2 * (i * 1000 + n) for n in range(200)]
 
     in_threads(8, work)
@@ -223,7 +227,7 @@ def test_tasks_and_calls_in_one_thread() -> None:
         assert erlang.call("double_it", 3) == 6
         assert await task == 50
 
-    asyncio.run(main())
+    on_asyncio(main())
 
 
 def test_without_a_loop() -> None:
@@ -239,7 +243,7 @@ def test_each_runs_in_a_process_of_its_own() -> None:
         assert len(set(pids)) == 50
         assert erlang.self() not in pids
 
-    asyncio.run(main())
+    on_asyncio(main())
 
 
 @pytest.mark.beam
@@ -252,7 +256,7 @@ def test_a_process_that_is_killed_fails_its_call_alone() -> None:
             await erlang.async_call("fail_exit")
         assert await other == 100
 
-    asyncio.run(main())
+    on_asyncio(main())
 
 
 def test_nothing_is_left_behind() -> None:
@@ -261,5 +265,5 @@ def test_nothing_is_left_behind() -> None:
     async def main() -> None:
         await asyncio.gather(*(erlang.async_call("maybe_fail", n) for n in (42, 42)), return_exceptions=True)
 
-    asyncio.run(main())
+    on_asyncio(main())
     eventually(lambda: not _pending._table, "no calls in the table")

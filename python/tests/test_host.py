@@ -90,9 +90,10 @@ def numbers():
             n += 1
     finally:
         closed.append(n)
+kept = numbers()
 """
     assert context.ask("exec", SPACE, code) is None
-    context.call("stream_eval", SPACE, REF, "numbers()", {})
+    context.call("stream_eval", SPACE, REF, "kept", {})
     assert items(context, cancel_after=3) == ([0, 1, 2], OK, None)
     assert context.ask("eval", SPACE, "closed", {}) == [2]
 

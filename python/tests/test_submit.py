@@ -153,5 +153,5 @@ def test_under_asyncio() -> None:
         with pytest.raises(asyncio.CancelledError):
             await waiting
 
-    asyncio.run(main())
+    asyncio.run(asyncio.wait_for(main(), 60))
     killed(name)
