@@ -14,6 +14,7 @@ type session struct {
 	w      *worker.Worker // nil until the thread calls something, or serves the node
 	server *server        // when the thread serves the Go program's calls
 	stack  []entry
+	casts  casts
 
 	forgotten []uint32 // calls on the worker's channel whose answers nobody waits for any more
 }

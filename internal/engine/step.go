@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"github.com/erlpy/erlpy/etf"
 	"github.com/erlpy/erlpy/internal/channel"
 	"github.com/erlpy/erlpy/internal/cpython"
-	"github.com/erlpy/erlpy/internal/funcs"
 )
 
 // payloadAt is where a payload's first tag stands in a frame: behind the header and the version byte.
@@ -78,7 +76,7 @@ func (e *Engine) begin(t *cpython.Thread, cast bool) cpython.Action {
 	if f := e.funcs.Lookup(target); f != nil && !atom {
 		switch {
 		case cast:
-			go castTo(f, append([]byte(nil), args...))
+			s.casts.add(f, append([]byte(nil), args...))
 			return e.done(t, nil)
 		case f.WantsContext() || t.Timeout() >= 0:
 			return e.startTask(t, s, f, args)
@@ -102,11 +100,6 @@ func (e *Engine) nobody(name string) error {
 		return errNoNode
 	}
 	return &notRegistered{name}
-}
-
-// castTo runs a function that nobody waits for. What it returns, and how it fails, is nobody's business either.
-func castTo(f *funcs.Func, args []byte) {
-	_, _ = f.Call(context.Background(), args, nil)
 }
 
 // splitCall finds the parts of {Target, Args} in a frame that the shim has written.
