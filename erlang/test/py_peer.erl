@@ -5,7 +5,7 @@
 -export([double_it/1, add_one/1, my_function/1, echo/1, args/1, sleep/1, sleep_random/1, whoami/1]).
 -export([big/1, nested/1, size/1, blob/1]).
 -export([maybe_fail/1, fail_error/1, fail_unicode/1]).
--export([fail_exit/1, fail_throw/1, bad_match/1, kill_me/1]).
+-export([fail_exit/1, fail_throw/1, bad_match/1, kill_me/1, kill_channel/1]).
 -export([make_fun/1, make_port/1, make_ref_/1, make_improper/1, make_bits/1, latin1_atom/1, weird_map/1, clash_map/1]).
 -export([hang/1, fate/1, note/1, noted/1, call_python/1, eval_python/1]).
 -export([mailbox/1, mail/1, close_mailbox/1, remote_pid/1]).
@@ -72,6 +72,13 @@ fail_throw([]) -> throw(ball).
 
 -spec bad_match([term()]) -> term().
 bad_match([X]) -> {ok, Y} = X, Y.
+
+%% Kills whatever this process is linked to: the async channel that runs it, when it was submitted.
+-spec kill_channel([term()]) -> no_return().
+kill_channel([]) ->
+    {links, Links} = process_info(self(), links),
+    [exit(Pid, kill) || Pid <- Links, is_pid(Pid)],
+    receive after infinity -> ok end.
 
 -spec kill_me([term()]) -> no_return().
 kill_me([]) -> exit(self(), kill), receive after infinity -> ok end.

@@ -34,6 +34,17 @@ func (s *session) drop() {
 	s.forgotten = nil
 }
 
+// unsaid takes off the stack a nested call whose answer was still being written when the wait for that ended; the channel cannot be used any
+// more.
+func (s *session) unsaid() {
+	for s.top().kind == incoming {
+		if s.w.Channel() == s.top().ch {
+			s.drop()
+		}
+		s.pop()
+	}
+}
+
 // forget reports whether an answer is one that is to be passed over.
 func (s *session) forget(id uint32) bool {
 	before := len(s.forgotten)

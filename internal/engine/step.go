@@ -134,6 +134,7 @@ func (e *Engine) resume(t *cpython.Thread, s *session) cpython.Action {
 
 // abort forgets the youngest call: an exception has ended the wait for it.
 func (e *Engine) abort(s *session) cpython.Action {
+	s.unsaid()
 	x := s.top()
 	x.abandon()
 	switch {
@@ -152,6 +153,7 @@ func (e *Engine) abort(s *session) cpython.Action {
 
 // timeout ends the youngest call, whose time has run out, and its function.
 func (e *Engine) timeout(t *cpython.Thread, s *session) cpython.Action {
+	s.unsaid()
 	x := s.top()
 	x.abandon()
 	if x.kind == outgoing && x.ch != nil {

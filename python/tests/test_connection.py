@@ -11,7 +11,7 @@ from pathlib import Path
 import erlang
 import pytest
 from command import erlpy, finished
-from fakenode import CALL, ERROR, HELLO, OK, FakeNode
+from fakenode import CALL, ERROR, HANDLER, HELLO, OK, FakeNode
 
 pytestmark = pytest.mark.beam
 
@@ -146,6 +146,42 @@ def test_a_limit_of_the_nodes(node: FakeNode, tmp_path: Path) -> None:
     assert term == ("f", ["x"])
     peer.write(OK, number, 1)
     assert finished(run) == (0, "True\n1\n", "")
+
+
+def test_a_timeout_while_a_nested_answer_is_written(node: FakeNode, tmp_path: Path) -> None:
+    """The answer has no room in the socket, and the time of the call around it runs out: that call fails, the next one works."""
+    run = erlpy(
+        "--beam",
+        node.path,
+        script(
+            tmp_path,
+            """
+            import erlang
+            try:
+                erlang.call('f', timeout=0.3)
+            except erlang.Timeout as e:
+                print(type(e).__name__)
+            print(erlang.call('f'))
+            """,
+        ),
+    )
+    first = node.accept()
+    first.read()
+    first.welcome()
+    first.read()
+    first.call("eval", None, "'x' * 10_000_000", {})
+    # Two connections follow, in any order: one tells the node to kill the function, one is for the next call.
+    for _ in range(2):
+        second = node.accept()
+        _, _, hello = second.read()
+        second.welcome()
+        kind, number, term = second.read()
+        assert kind == CALL
+        if hello[2] == "async":
+            assert term == ("cancel", [HANDLER])
+        else:
+            second.write(OK, number, "again")
+    assert finished(run) == (0, "Timeout\nagain\n", "")
 
 
 def test_ctrl_c_while_waiting(node: FakeNode, tmp_path: Path) -> None:

@@ -155,3 +155,22 @@ def test_under_asyncio() -> None:
 
     asyncio.run(asyncio.wait_for(main(), 60))
     killed(name)
+
+
+@pytest.mark.beam
+def test_a_dead_channel_fails_what_is_on_it_and_is_replaced() -> None:
+    waiting = [erlang.submit("sleep", 60_000) for _ in range(20)]
+    killer = erlang.submit("kill_channel")
+    for future in [*waiting, killer]:
+        with pytest.raises(erlang.Disconnected):
+            future.result(60)
+    assert erlang.submit("double_it", 21).result(60) == 42
+
+
+@pytest.mark.beam
+def test_a_dead_channel_under_asyncio() -> None:
+    async def main() -> list[object]:
+        calls = [erlang.async_call("sleep", 60_000) for _ in range(20)]
+        return await asyncio.gather(*calls, erlang.async_call("kill_channel"), return_exceptions=True)
+
+    assert {type(outcome) for outcome in asyncio.run(main())} == {erlang.Disconnected}
