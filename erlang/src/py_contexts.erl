@@ -207,7 +207,7 @@ handle_info({drop, _Outcome}, State) ->
 handle_info({{interrupt, Context}, Outcome}, State) ->
     {noreply, interrupted(Context, py_control:answer(Outcome), State)};
 handle_info({let_go, Context, Sight}, State) ->
-    _ = py_stuck:look([Context]) =:= {true, Sight} andalso py_handler_sup:dismiss(Context, interrupted),
+    _ = py_stuck:look([Context]) =:= {true, Sight} andalso py_handler:let_go(Context),
     {noreply, State};
 handle_info({insist, Context, Key}, State) ->
     {noreply, change(fun(Pool) -> py_pool:insist(Context, Key, Pool) end, State)};

@@ -13,6 +13,8 @@
     channel :: py_channel:channel(),
     max_frame :: pos_integer(),
     policy :: py_term:policy(),
+    %% Whom the other side knows: functions may run in another process, see py_handler.
+    handler :: pid(),
     next_id = 1 :: py_frame:id(),
     calls = 0 :: non_neg_integer(),
     space = none :: space(),
@@ -40,7 +42,7 @@
 
 -spec new(py_channel:channel(), #{max_frame := pos_integer(), policy := py_term:policy(), _ => _}) -> conversation().
 new(Channel, #{max_frame := MaxFrame, policy := Policy}) ->
-    #conversation{channel = Channel, max_frame = MaxFrame, policy = Policy, max_nesting = py_settings:get(max_nesting)}.
+    #conversation{channel = Channel, max_frame = MaxFrame, policy = Policy, handler = self(), max_nesting = py_settings:get(max_nesting)}.
 
 -spec channel(conversation()) -> py_channel:channel().
 channel(#conversation{channel = Channel}) ->
@@ -167,8 +169,7 @@ ask(Payload, Timeout, Conversation) ->
 
 %% The function goes on at once. Python is told to stop, which only a context can be.
 -spec give_up(py_frame:id(), conversation()) -> conversation().
-give_up(Id, Conversation) ->
-    Handler = self(),
+give_up(Id, #conversation{handler = Handler} = Conversation) ->
     _ = spawn(fun() -> py_contexts:interrupt(Handler) end),
     Conversation#conversation{late = {Id, deadline(?GRACE)}}.
 

@@ -10,7 +10,7 @@
 %% It does not trap exits: a shutdown ends it at once, in the middle of a function too, and its socket closes with it.
 -module(py_handler).
 
--export([start_link/0, give/2, request/4, bye/1]).
+-export([start_link/0, give/2, request/4, let_go/1, bye/1]).
 -export_type([destination/0]).
 -export([init/1]).
 -export([system_continue/3, system_terminate/4, system_get_state/1, system_replace_state/2, system_code_change/4,
@@ -35,6 +35,9 @@
 %% In the handshake, and for the connection to be handed over.
 -define(PATIENCE, 5000).
 
+%% In the dictionary of a context's handler: the process that runs a function for it. {@link py_stuck} looks there.
+-define(RUNNER, '$py_runner').
+
 -spec start_link() -> {ok, pid()}.
 start_link() ->
     {ok, proc_lib:spawn_link(?MODULE, init, [self()])}.
@@ -55,6 +58,12 @@ give(Handler, Socket) ->
 -spec request(pid(), destination(), py_conversation:space(), binary()) -> ok.
 request(Handler, Destination, Space, Payload) ->
     Handler ! {?MODULE, request, {Destination, Space, Payload}},
+    ok.
+
+%% @doc Has a context kill the function that it runs, if it runs one: its Python thread does not wait for it any more.
+-spec let_go(pid()) -> ok.
+let_go(Handler) ->
+    Handler ! {?MODULE, let_go},
     ok.
 
 %% @doc Has the handler take its leave: on a host's control channel, this asks the host to stop.
@@ -144,6 +153,9 @@ wait(Handle, #state{parent = Parent} = State) ->
             stop(Reason, State);
         {?MODULE, request, Request} ->
             requested(Request, Handle, State);
+        {?MODULE, let_go} ->
+            %% The function has just ended.
+            wait(Handle, State);
         {?MODULE, bye} ->
             _ = py_channel:send(py_conversation:channel(State#state.conversation), bye, 0, <<>>),
             finish(normal, State);
@@ -159,7 +171,7 @@ wait(Handle, #state{parent = Parent} = State) ->
 
 -spec frame(py_frame:frame(), #state{}) -> no_return().
 frame({Kind, _, _} = Frame, #state{conversation = Conversation} = State) when Kind =:= call; Kind =:= cast ->
-    case py_conversation:serve(Frame, Conversation) of
+    case serve(Frame, Conversation, State#state.role) of
         {ok, Conversation1} -> loop(State#state{conversation = Conversation1});
         {error, Reason} -> stop(Reason, State)
     end;
@@ -173,6 +185,45 @@ frame({cancel, _, _}, State) ->
     loop(State);
 frame({Kind, Id, _}, State) ->
     stop({unexpected_frame, Kind, Id}, State).
+
+%% A thread's functions run right here. A context outlives what it is interrupted in, so its functions run in a process of their own, one
+%% at a time, which has the conversation meanwhile.
+-spec serve({call | cast, py_frame:id(), binary()}, py_conversation:conversation(), py_handshake:role()) ->
+    {ok, py_conversation:conversation()} | {error, term()}.
+serve(Frame, Conversation, {context, _}) ->
+    Handler = self(),
+    {Pid, Monitor} = spawn_opt(fun() -> serve_for(Handler, Frame, Conversation) end, [link, monitor]),
+    _ = put(?RUNNER, Pid),
+    Served = served(Pid, Monitor, Conversation),
+    _ = erase(?RUNNER),
+    Served;
+serve(Frame, Conversation, _Role) ->
+    py_conversation:serve(Frame, Conversation).
+
+-spec serve_for(pid(), {call | cast, py_frame:id(), binary()}, py_conversation:conversation()) -> ok.
+serve_for(Handler, Frame, Conversation) ->
+    Served = py_conversation:serve(Frame, Conversation),
+    unlink(Handler),
+    Handler ! {?MODULE, served, self(), Served},
+    ok.
+
+%% Ends with the process: by its result, by our killing it, or by its death, which is ours too, as it is linked.
+-spec served(pid(), reference(), py_conversation:conversation()) ->
+    {ok, py_conversation:conversation()} | {error, term()}.
+served(Pid, Monitor, Conversation) ->
+    receive
+        {?MODULE, served, Pid, Served} ->
+            true = demonitor(Monitor, [flush]),
+            Served;
+        {?MODULE, let_go} ->
+            unlink(Pid),
+            exit(Pid, kill),
+            receive {'DOWN', Monitor, process, Pid, _} -> ok end,
+            %% It may have answered in that very moment.
+            receive {?MODULE, served, Pid, Served} -> Served after 0 -> {ok, Conversation} end;
+        {'DOWN', Monitor, process, Pid, Reason} ->
+            {error, {function_died, Reason}}
+    end.
 
 -spec requested(request(), reference(), #state{}) -> no_return().
 requested({Destination, _, _}, Handle, #state{role = thread} = State) ->

@@ -1,7 +1,7 @@
 %% @doc The table that Python's `erlang.state_*' and Erlang's `py:state_*' share.
 %%
-%% It belongs to {@link py_sup}, so it outlives every process below. A key or a value is any term, kept as it is: to Python a string's key
-%% is a binary here.
+%% It belongs to {@link py_sup}, so it outlives every process below. A value is any term, kept as it is. So is a key, but that an atom is
+%% its text: Python has both as str, and could not name the one that it is not.
 -module(py_state).
 
 -export([new/0, fetch/1, store/2, remove/1, keys/0, clear/0, incr/1, incr/2, decr/1, decr/2]).
@@ -14,20 +14,20 @@ new() ->
 
 -spec fetch(term()) -> {ok, term()} | {error, not_found}.
 fetch(Key) ->
-    case ets:lookup(?MODULE, Key) of
+    case ets:lookup(?MODULE, key(Key)) of
         [{_, Value}] -> {ok, Value};
         [] -> {error, not_found}
     end.
 
 -spec store(term(), term()) -> ok.
 store(Key, Value) ->
-    true = ets:insert(?MODULE, {Key, Value}),
+    true = ets:insert(?MODULE, {key(Key), Value}),
     ok.
 
 %% @doc Removes; an absent key is not an error.
 -spec remove(term()) -> ok.
 remove(Key) ->
-    true = ets:delete(?MODULE, Key),
+    true = ets:delete(?MODULE, key(Key)),
     ok.
 
 %% @doc The keys, in no order.
@@ -48,7 +48,8 @@ incr(Key) ->
 %% @doc Adds, in one step whoever else adds at the same time; an absent key counts as 0. `badarg' when the value is no integer.
 -spec incr(term(), integer()) -> integer().
 incr(Key, N) ->
-    ets:update_counter(?MODULE, Key, N, {Key, 0}).
+    Name = key(Key),
+    ets:update_counter(?MODULE, Name, N, {Name, 0}).
 
 %% @doc As `decr(Key, 1)'.
 -spec decr(term()) -> integer().
@@ -60,3 +61,8 @@ decr(Key, N) when is_integer(N) ->
     incr(Key, -N);
 decr(Key, N) ->
     error(badarg, [Key, N]).
+
+%% Those that Python has as values of its own stay atoms.
+-spec key(term()) -> term().
+key(Atom) when is_atom(Atom), Atom =/= true, Atom =/= false, Atom =/= none -> atom_to_binary(Atom);
+key(Key) -> Key.

@@ -14,6 +14,9 @@
 %% Where {@link py_conversation} has a conversation while a registered function runs, and only then.
 -define(KEY, '$py_conversation').
 
+%% Where {@link py_handler} has the process that runs a function for a context.
+-define(RUNNER, '$py_runner').
+
 %% @doc What these contexts wait for, when each of them waits for a function that waits itself.
 -spec look([pid()]) -> {true, sight()} | false.
 look(Contexts) ->
@@ -23,13 +26,25 @@ look(Contexts) ->
 look([], Seen) ->
     {true, Seen};
 look([Context | Contexts], Seen) ->
-    %% The status first: a dictionary may be large.
-    case process_info(Context, status) =:= {status, waiting} andalso process_info(Context, dictionary) of
-        {dictionary, Dictionary} ->
-            case lists:keyfind(?KEY, 1, Dictionary) of
-                {_, Conversation} -> look(Contexts, [{Context, Conversation} | Seen]);
+    case entry(Context, ?RUNNER) of
+        {true, Runner} ->
+            %% The status first: a function's dictionary may be large.
+            case process_info(Runner, status) =:= {status, waiting} andalso entry(Runner, ?KEY) of
+                {true, Conversation} -> look(Contexts, [{Runner, Conversation} | Seen]);
                 false -> false
             end;
-        _ ->
+        false ->
+            false
+    end.
+
+-spec entry(pid(), atom()) -> {true, term()} | false.
+entry(Pid, Key) ->
+    case process_info(Pid, dictionary) of
+        {dictionary, Dictionary} ->
+            case lists:keyfind(Key, 1, Dictionary) of
+                {Key, Value} -> {true, Value};
+                false -> false
+            end;
+        undefined ->
             false
     end.

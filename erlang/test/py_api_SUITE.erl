@@ -115,7 +115,10 @@ state(_) ->
     ok = py:state_store(key, #{a => [1]}),
     {ok, #{a := [1]}} = py:state_fetch(key),
     ok = py:state_store(<<"other">>, 1),
-    [key, <<"other">>] = lists:sort(py:state_keys()),
+    %% To Python an atom is its text.
+    [<<"key">>, <<"other">>] = lists:sort(py:state_keys()),
+    {ok, #{<<"a">> := [1]}} = py:eval("__import__('erlang').state_get('key')"),
+    {ok, #{a := [1]}} = py:state_fetch(<<"key">>),
     ok = py:state_remove(key),
     ok = py:state_remove(key),
     {error, not_found} = py:state_fetch(key),

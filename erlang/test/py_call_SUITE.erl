@@ -246,7 +246,7 @@ context_killed(_) ->
     Me = self(),
     ok = py:register_function(hold, fun([]) -> Me ! {held, self()}, receive after infinity -> ok end end),
     spawn_link(fun() -> Me ! {result, py:eval(A, "__import__('erlang').call('hold')")} end),
-    receive {held, A} -> exit(A, kill) end,
+    receive {held, Function} -> true = Function =/= A, exit(A, kill) end,
     receive {result, Result} -> ?assertEqual({error, {host_down, killed}}, Result) end,
     eventually(fun() -> {ok, #{contexts := N}} = py:stats(), N =:= 2 end),
     {ok, 1} = py:eval("1").

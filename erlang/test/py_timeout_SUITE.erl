@@ -73,16 +73,21 @@ timeout_in_context(_) ->
     {error, timeout} = py:call(Context, builtins, eval, [<<?FOREVER>>], #{}, 20),
     {ok, 1} = py:eval(Context, "1").
 
-%% Python waits for Erlang: the function goes with the call.
+%% Python waits for Erlang: the function goes with the call, and the context stays.
 timeout_in_function(_) ->
     Me = self(),
     ok = py:register_function(hold, fun([]) -> Me ! {held, self()}, receive after infinity -> ok end end),
-    {error, timeout} = py:eval("__import__('erlang').call('hold')", #{}, 50),
+    Context = py:context(),
+    {error, timeout} = py:eval(Context, "__import__('erlang').call('hold')", #{}, 50),
     Function = receive {held, Pid} -> Pid end,
     Monitor = monitor(process, Function),
     {Time, {ok, 1}} = timer:tc(fun() -> py:eval("1") end),
     ?assert(Time < 2000000),
-    receive {'DOWN', Monitor, process, _, _} -> ok end.
+    receive {'DOWN', Monitor, process, _, _} -> ok end,
+    {ok, 2} = py:eval(Context, "1 + 1"),
+    %% Nothing of the function that was killed is in the way of the next one.
+    ok = py:register_function(add_one, fun([X]) -> X + 1 end),
+    {ok, 3} = py:eval(Context, "__import__('erlang').call('add_one', 2)").
 
 %% Code that will not stop is left alone, and another context takes its place.
 timeout_ignored(_) ->
