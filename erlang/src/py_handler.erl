@@ -1,8 +1,9 @@
 %% @doc One connection's process: the handler of a Python thread, of a context, or of a host's control channel.
 %%
 %% A special process (see `proc_lib' and `sys'): it waits for its socket and for messages at once, so it answers system messages
-%% and survives stray ones. A registered function runs right here, which costs no second process and lets the function call
-%% back ({@link py_conversation}); while it runs, the handler is deaf, as any process that runs a function is.
+%% and survives stray ones. A thread's function runs right here, which costs no second process and lets the function call
+%% back ({@link py_conversation}); a context's runs in a linked process, so that it can be killed alone. While a function runs, the handler
+%% serves nobody else.
 %%
 %% A context's handler that ends between calls says by its exit reason, `normal' or `{shutdown, {unsent, _}}', that a request it was given
 %% meanwhile has not been sent.
