@@ -5,6 +5,7 @@
 
 #include "convert.h"
 #include "errors.h"
+#include "pipeline.h"
 #include "refs.h"
 #include "steps.h"
 
@@ -119,18 +120,18 @@ static PyObject *erlang_submit(PyObject *self, PyObject *const *args, Py_ssize_t
     unsigned long long token = py.PyLong_AsUnsignedLongLong(args[0]);
     if (py.PyErr_Occurred() || to_ns("submit", args[1], &timeout) < 0) return NULL;
     if ((to.name = name_text("submit", args[2], &to.len)) == NULL) return NULL;
-    return steps_submit(to, args[3], token, timeout);
+    return pipeline_submit(to, args[3], token, timeout);
 }
 
 static PyObject *erlang_cancel(PyObject *self, PyObject *o) {
     (void)self;
     unsigned long long token = py.PyLong_AsUnsignedLongLong(o);
-    return py.PyErr_Occurred() ? NULL : steps_cancel(token);
+    return py.PyErr_Occurred() ? NULL : pipeline_cancel(token);
 }
 
 static PyObject *erlang_completions(PyObject *self, PyObject *none) {
     (void)self, (void)none;
-    return steps_reap();
+    return pipeline_reap();
 }
 
 static PyObject *erlang_raise_in(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
