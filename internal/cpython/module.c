@@ -134,6 +134,26 @@ static PyObject *erlang_completions(PyObject *self, PyObject *none) {
     return pipeline_reap();
 }
 
+static PyObject *erlang_map_begin(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    (void)self;
+    if (nargs != 3) return raise_error(py.PyExc_TypeError, "map_begin() takes a name, an iterator and a window");
+    Py_ssize_t len;
+    const char *name = name_text("map", args[0], &len);
+    if (name == NULL) return NULL;
+    long long window = py.PyLong_AsLongLong(args[2]);
+    return py.PyErr_Occurred() ? NULL : map_begin(name, len, args[1], window);
+}
+
+static PyObject *erlang_map_next(PyObject *self, PyObject *map) {
+    (void)self;
+    return map_next(map);
+}
+
+static PyObject *erlang_map_end(PyObject *self, PyObject *map) {
+    (void)self;
+    return map_end(map);
+}
+
 static PyObject *erlang_raise_in(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
     (void)self;
     if (nargs != 2) return raise_error(py.PyExc_TypeError, "raise_in() takes a thread's ident and an exception class, or None");
@@ -267,6 +287,10 @@ static PyMethodDef methods[] = {
     {"cancel", (void *)erlang_cancel, METH_O, "cancel($module, token, /)\n--\n\nTake a submitted call back, and kill its function."},
     {"completions", (void *)erlang_completions, METH_NOARGS,
      "completions($module, /)\n--\n\nWait until submitted calls have ended: [(token, ok, value or error payload)]. None: the program ends."},
+    {"map_begin", (void *)erlang_map_begin, METH_FASTCALL,
+     "map_begin($module, name, items, window, /)\n--\n\nCall the function for each item of an iterator: a map, for the functions below."},
+    {"map_next", (void *)erlang_map_next, METH_O, "map_next($module, map, /)\n--\n\nThe next result in order; the map itself when there are no more."},
+    {"map_end", (void *)erlang_map_end, METH_O, "map_end($module, map, /)\n--\n\nTake back the calls that are under way."},
     {"raise_in", (void *)erlang_raise_in, METH_FASTCALL,
      "raise_in($module, ident, exc, /)\n--\n\nRaise an exception class in another thread, in a call that it waits in too. None takes it back."},
     {"registered", (void *)erlang_registered, METH_O, "registered($module, name, /)\n--\n\nWhether a function is registered under name."},

@@ -15,6 +15,7 @@ const payloadAt = cpython.HeaderSize + 1
 
 // Tags of the external term format that a call's payload begins with.
 const (
+	tagVersion       = 131
 	tagBinary        = 109
 	tagSmallAtomUTF8 = 119
 )
@@ -35,6 +36,14 @@ func (e *Engine) Step(t *cpython.Thread, ev cpython.Event) cpython.Action {
 		return e.submit(t)
 	case cpython.Cancel:
 		return e.cancelToken(t)
+	case cpython.MapItem:
+		return e.mapItem(t)
+	case cpython.MapResults:
+		return e.mapResults(t)
+	case cpython.MapBegin:
+		return e.mapBegin(t)
+	case cpython.MapEnd:
+		return e.mapEnd(t)
 	}
 	s := e.session(t)
 	switch ev {
@@ -127,6 +136,8 @@ func (e *Engine) resume(t *cpython.Thread, s *session) cpython.Action {
 		return e.nextJob(t, s)
 	case reaper:
 		return e.reap(t, s)
+	case mapping:
+		return e.mapResults(t)
 	default:
 		return e.converse(t, s)
 	}
