@@ -100,6 +100,9 @@ func writeBench(w io.Writer, report, old *bench.Report, json, svg string) error 
 	if json != "" {
 		errs = append(errs, report.WriteJSON(json))
 	}
+	if svg != "" {
+		errs = append(errs, report.WritePlots(svg))
+	}
 	if err := errors.Join(errs...); err != nil {
 		return &failure{statusFailed, err}
 	}
