@@ -13,9 +13,13 @@ from measure import histogram, together
 NUMBER = 21000
 
 
-def _warm() -> None:
-    for _ in range(20):
-        call("double_it", NUMBER)
+def _once() -> None:
+    call("double_it", NUMBER)
+
+
+def _lead(threads: int) -> float:
+    """For connections and caches, and for all threads to be under way."""
+    return 0.02 + threads / 2000
 
 
 def rate(threads: int, seconds: float) -> dict[str, Any]:
@@ -23,7 +27,7 @@ def rate(threads: int, seconds: float) -> dict[str, Any]:
     # The clock is looked at now and then; by many threads after each call, so that all stop together.
     chunk = range(max(1, 64 // threads))
 
-    def count(_number: int, end: float) -> int:
+    def count(_number: int, _start: float, end: float) -> int:
         calls = 0
         while perf_counter() < end:
             for _ in chunk:
@@ -31,14 +35,14 @@ def rate(threads: int, seconds: float) -> dict[str, Any]:
             calls += len(chunk)
         return calls
 
-    counts, took = together(threads, seconds, _warm, count)
+    counts, took = together(threads, seconds, _lead(threads), _once, count)
     return {"calls": counts, "seconds": took}
 
 
 def latency(threads: int, seconds: float) -> dict[str, Any]:
     """How long each call takes, seen by the thread that makes it. The two looks at the clock are in it: some 0.1 us."""
 
-    def time(_number: int, end: float) -> list[int]:
+    def time(_number: int, _start: float, end: float) -> list[int]:
         stop = int(end * 1e9)
         samples = []
         after = 0
@@ -49,7 +53,7 @@ def latency(threads: int, seconds: float) -> dict[str, Any]:
             samples.append(after - before)
         return samples
 
-    samples, _took = together(threads, seconds, _warm, time)
+    samples, _took = together(threads, seconds, _lead(threads), _once, time)
     return {"latency": histogram(ns for of_thread in samples for ns in of_thread)}
 
 
@@ -57,9 +61,9 @@ def paced(threads: int, per_second: float, seconds: float) -> dict[str, Any]:
     """So many calls a second by all threads together, each at its time."""
     interval = threads / per_second
 
-    def time(number: int, end: float) -> list[int]:
+    def time(number: int, start: float, end: float) -> list[int]:
         samples = []
-        due = end - seconds + interval * number / threads
+        due = start + interval * number / threads
         while due < end:
             sleep(max(0.0, due - perf_counter()))
             before = perf_counter_ns()
@@ -68,8 +72,12 @@ def paced(threads: int, per_second: float, seconds: float) -> dict[str, Any]:
             due += interval
         return samples
 
-    samples, took = together(threads, seconds, _warm, time)
-    return {"calls": [len(of_thread) for of_thread in samples], "seconds": took, "latency": histogram(ns for of_thread in samples for ns in of_thread)}
+    samples, took = together(threads, seconds, 0.0, _once, time)
+    return {
+        "calls": [len(of_thread) for of_thread in samples],
+        "seconds": took,
+        "latency": histogram(ns for of_thread in samples for ns in of_thread),
+    }
 
 
 def hold(threads: int, bound: bool) -> dict[str, Any]:

@@ -1,11 +1,12 @@
-%% The floor: a bare process at the other end of a socket, which polls as a handler does and answers every call with bytes that it has
-%% ready. It decodes nothing and looks nothing up, so what a call costs above it is erlpy's.
+%% The floor: a bare process at the other end of a socket, which polls by the same means as a handler and answers every call with bytes that
+%% it has ready. It decodes nothing and looks nothing up, so what a call costs above it is erlpy's.
 -module(floor).
 
 -export([start_floor/1]).
 
-%% A yardstick: not the setting `poll', which may be changed.
--define(TRIES, 25).
+%% They take longer than it takes to wake the other end. With fewer, two ends that sleep once may never find each other awake again, and a
+%% floor is what calls cost at best.
+-define(TRIES, 100).
 
 %% Listens at the path, for one connection.
 -spec start_floor([binary()]) -> ok.

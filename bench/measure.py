@@ -25,16 +25,19 @@ def _step(ns: int) -> int:
     return (ns >> shift << shift) + (1 << shift >> 1)
 
 
-def together(threads: int, seconds: float, warm: Callable[[], object], body: Callable[[int, float], T]) -> tuple[list[T], float]:
-    """Runs body(number, end) on so many threads, which have all run warm() and start at one moment; each is to return at `end`.
+def together(
+    threads: int, seconds: float, lead: float, warm: Callable[[], object], body: Callable[[int, float, float], T]
+) -> tuple[list[T], float]:
+    """Runs body(number, start, end) on so many threads at once; each is to return at `end`.
 
-    Returns what they returned, and the seconds from the start to the end of the last.
+    All have run warm() before, over and over while the last of them came out of the barrier, for which `lead` seconds are left. Returns
+    what they returned, and the seconds from the start to the end of the last.
     """
     start = 0.0
 
     def begin() -> None:
         nonlocal start
-        start = perf_counter()
+        start = perf_counter() + lead
 
     barrier = threading.Barrier(threads, begin)
     results: dict[int, T] = {}
@@ -45,7 +48,9 @@ def together(threads: int, seconds: float, warm: Callable[[], object], body: Cal
         try:
             warm()
             barrier.wait()
-            results[number] = body(number, start + seconds)
+            while perf_counter() < start:
+                warm()
+            results[number] = body(number, start, start + seconds)
             ends.append(perf_counter())
         except BaseException as exc:
             errors.append(exc)

@@ -133,10 +133,10 @@ wait(Line) ->
             stop(0)
     end.
 
-%% Stops in good order, so that the socket goes, without the node's report of it: to the user this is the end of a script.
+%% Stops in good order, so that the socket goes, without the node's reports of it: to the user this is the end of a script.
 -spec stop(0 | 1) -> no_return().
 stop(Status) ->
-    ok = logger:set_primary_config(level, error),
+    ok = logger:set_primary_config(level, none),
     _ = application:stop(erlang_python),
     clear(),
     halt(Status).

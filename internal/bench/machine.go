@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,10 +23,13 @@ type Machine struct {
 	System string `json:"system"` // with the kernel's version
 	CPUs   int    `json:"cpus"`
 	CPU    string `json:"cpu"`
+
+	// Others is what other programs used of all CPUs meanwhile, in percent; negative where that is not known.
+	Others float64 `json:"others"`
 }
 
 func thisMachine() Machine {
-	m := Machine{System: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU(), CPU: cpuModel()}
+	m := Machine{System: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU(), CPU: cpuModel(), Others: -1}
 	var name unix.Utsname
 	if unix.Uname(&name) == nil {
 		m.System += " " + unix.ByteSliceToString(name.Release[:])
@@ -45,4 +49,16 @@ func cpuModel() string {
 		}
 	}
 	return "unknown"
+}
+
+// busy is the CPU time used so far by all programs, and by this one with those that it has started and seen end.
+type busy struct {
+	at        time.Time
+	all, ours time.Duration
+}
+
+// others is what other programs have used of all CPUs, in percent.
+func others(before, after busy, cpus int) float64 {
+	theirs := (after.all - before.all) - (after.ours - before.ours)
+	return max(0, 100*float64(theirs)/float64(after.at.Sub(before.at))/float64(cpus))
 }

@@ -28,6 +28,30 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
+func busyNow() (busy, error) {
+	const tick = 10 * time.Millisecond // USER_HZ is 100 on every platform of Go's
+	b := busy{at: time.Now()}
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return b, err
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	// user, nice, system, idle, iowait, irq, softirq, steal: proc(5)
+	for i, field := range strings.Fields(strings.TrimPrefix(line, "cpu")) {
+		if n, err := strconv.Atoi(field); err == nil && i < 8 && i != 3 && i != 4 {
+			b.all += time.Duration(n) * tick
+		}
+	}
+	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
+		var usage unix.Rusage
+		if err := unix.Getrusage(who, &usage); err != nil {
+			return b, err
+		}
+		b.ours += time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	}
+	return b, nil
+}
+
 // memory returns the bytes that a process has in main memory, and the most that it ever had.
 func memory(pid int) (now, peak int, err error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

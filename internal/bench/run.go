@@ -25,7 +25,17 @@ type Options struct {
 
 // Run runs the benchmark. A workload that fails does not keep the others from running: the report has what was found, and the error
 // says what was not. Whatever happens, nothing that it started is left.
-func Run(ctx context.Context, o Options) (_ *Report, err error) {
+func Run(ctx context.Context, o Options) (*Report, error) {
+	before, errBefore := busyNow()
+	r, err := run(ctx, o)
+	after, errAfter := busyNow() // when everything has ended, and so is counted as ours
+	if r != nil && errBefore == nil && errAfter == nil {
+		r.Machine.Others = others(before, after, r.Machine.CPUs)
+	}
+	return r, err
+}
+
+func run(ctx context.Context, o Options) (_ *Report, err error) {
 	p := fullPlan
 	if o.Quick {
 		p = quickPlan

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -19,22 +20,23 @@ type chart struct {
 
 // The picture, in pixels, and the margins of its plane; the right one is for the names of the lines.
 const (
-	width, height            = 720, 400
-	left, right, top, bottom = 72, 72, 56, 52
+	width, height            = 720, 416
+	left, right, top, bottom = 72, 72, 72, 52
 )
 
 const style = `<style>
 text { font: 13px system-ui, sans-serif; fill: #444 }
 .title { font-size: 16px; font-weight: 600; fill: #111 }
-.grid { stroke: #ddd }
-.c0 { --c: #0b62c4 } .c1 { --c: #c4510b }
-.line { fill: none; stroke: var(--c); stroke-width: 2; stroke-linejoin: round }
-.range { fill: var(--c); opacity: .15 }
-.dot, .name { fill: var(--c) }
+.grid { stroke: #ddd; stroke-width: 1 }
+.c0 { color: #0b62c4 }
+.c1 { color: #c4510b }
+.line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round }
+.range { fill: currentColor; opacity: .15 }
+.dot, .name { fill: currentColor }
 .paper { fill: #fff }
 @media (prefers-color-scheme: dark) {
 text { fill: #bbb } .title { fill: #eee } .grid { stroke: #3a3a3a } .paper { fill: #16181c }
-.c0 { --c: #6cb2ff } .c1 { --c: #ffa162 }
+.c0 { color: #6cb2ff } .c1 { color: #ffa162 }
 }
 </style>
 `
@@ -57,9 +59,10 @@ func (c chart) svg() []byte {
 	b.WriteString(style)
 	fmt.Fprintf(&b, `<title>%s</title><rect class="paper" width="%d" height="%d"/>`+"\n", html.EscapeString(c.title), width, height)
 	text(&b, 16, 28, "start", "title", c.title)
+	text(&b, 16, 48, "start", "", "medians of the rounds, and from the least to the most")
 	for _, v := range ticks {
-		fmt.Fprintf(&b, `<line class="grid" x1="%d" x2="%d" y1="%.1f" y2="%[3].1f"/>`+"\n", left, width-right, y.at(v))
-		text(&b, left-8, y.at(v)+4, "end", "", c.lines[0].Unit.format(v))
+		fmt.Fprintf(&b, `<line class="grid" x1="%d" x2="%d" y1="%.1f" y2="%.1[3]f"/>`+"\n", left, width-right, y.at(v))
+		text(&b, left-8, y.at(v)+4, "end", "", round(c.lines[0].Unit.format(v)))
 	}
 	for _, p := range points {
 		text(&b, x.at(p.X), height-bottom+20, "middle", "", c.lines[0].label(p.X))
@@ -74,6 +77,11 @@ func (c chart) svg() []byte {
 	b.WriteString("</svg>\n")
 	return b.Bytes()
 }
+
+// round takes the zeros behind the point off a figure that has nothing else there.
+func round(figure string) string { return zeros.ReplaceAllString(figure, "") }
+
+var zeros = regexp.MustCompile(`\.0+\b`)
 
 // draw adds a line with its range.
 func (s Series) draw(b *bytes.Buffer, x, y scale) {

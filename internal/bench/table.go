@@ -11,7 +11,11 @@ import (
 func (r *Report) WriteTable(w io.Writer) error {
 	v, m := r.Versions, r.Machine
 	fmt.Fprintf(w, "erlpy %s, Python %s, Erlang/OTP %s, %s\n%s, %d x %s\n", v.Erlpy, v.Python, v.OTP, v.Go, m.System, m.CPUs, m.CPU)
-	fmt.Fprintf(w, "%s\n\n", r.method())
+	fmt.Fprintln(w, r.method())
+	if m.Others >= 0 {
+		fmt.Fprintf(w, "Other programs used %.0f %% of the CPUs meanwhile%s.\n", m.Others, m.doubt())
+	}
+	fmt.Fprintln(w)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "\tWHAT\tMEDIAN\tLEAST .. MOST\tAIM\t")
 	workload := ""
@@ -24,6 +28,13 @@ func (r *Report) WriteTable(w io.Writer) error {
 		fmt.Fprintln(table, strings.Join([]string{name, row.What, row.median(), row.spread(), row.aim(), row.mark()}, "\t"))
 	}
 	return table.Flush()
+}
+
+func (m Machine) doubt() string {
+	if m.Others > 10 {
+		return ": take the figures with care"
+	}
+	return ""
 }
 
 func (r *Report) method() string {

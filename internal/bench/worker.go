@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,11 +16,10 @@ import (
 
 // worker is a Python program that does what it is told.
 type worker struct {
-	cmd   *exec.Cmd
-	in    io.WriteCloser
-	out   *bufio.Reader
-	fail  context.CancelFunc
-	ended bool
+	cmd  *exec.Cmd
+	in   io.WriteCloser
+	out  *bufio.Reader
+	kill context.CancelFunc
 }
 
 // request is what worker.py understands: the name of one of its functions under "do", and the arguments.
@@ -67,19 +67,17 @@ func (l *lab) start(ctx context.Context, args ...string) (*worker, error) {
 	cmd.Stderr = l.stderr
 	cmd.SysProcAttr = ownGroup()
 	cmd.WaitDelay = time.Second
-	w := &worker{cmd: cmd, fail: cancel}
-	if w.in, err = cmd.StdinPipe(); err != nil {
+	in, errIn := cmd.StdinPipe()
+	out, errOut := cmd.StdoutPipe()
+	if err := cmp.Or(errIn, errOut); err != nil {
+		cancel()
 		return nil, err
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	w.out = bufio.NewReader(out)
 	if err := cmd.Start(); err != nil {
+		cancel()
 		return nil, err
 	}
-	return w, nil
+	return &worker{cmd, in, bufio.NewReader(out), cancel}, nil
 }
 
 func (w *worker) pid() int { return w.cmd.Process.Pid }
@@ -90,7 +88,7 @@ func (w *worker) ask(r request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	late := time.AfterFunc(patience, w.fail)
+	late := time.AfterFunc(patience, w.kill)
 	defer late.Stop()
 	_, err = w.in.Write(append(text, '\n'))
 	if err != nil {
@@ -115,13 +113,9 @@ func (w *worker) ask(r request) (*answer, error) {
 
 // close ends the program by the end of its input, and kills it when it does not hear that.
 func (w *worker) close() {
-	if w.ended {
-		return
-	}
-	w.ended = true
 	w.in.Close()
-	late := time.AfterFunc(5*time.Second, w.fail)
-	_ = w.cmd.Wait()
+	late := time.AfterFunc(5*time.Second, w.kill)
+	_ = w.cmd.Wait() // what it did is told by its answers
 	late.Stop()
-	w.fail()
+	w.kill()
 }
