@@ -19,6 +19,7 @@ import (
 type lab struct {
 	plan    plan
 	install *pyfind.Install
+	program string // erlpy itself
 	stderr  io.Writer
 	dir     string // the files of the package bench, and the floor's socket
 	nodes   map[variant]*node
@@ -61,11 +62,15 @@ type node struct {
 }
 
 func newLab(install *pyfind.Install, p plan, stderr io.Writer) (*lab, error) {
-	dir, err := os.MkdirTemp("/tmp", "erlpy-bench-") // the path of a socket is short
+	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{plan: p, install: install, stderr: stderr, dir: dir, nodes: map[variant]*node{}}
+	dir, err := os.MkdirTemp("", "erlpy-bench-")
+	if err != nil {
+		return nil, err
+	}
+	l := &lab{plan: p, install: install, program: program, stderr: stderr, dir: dir, nodes: map[variant]*node{}}
 	if err := os.CopyFS(dir, bench.Files); err != nil {
 		l.close()
 		return nil, err

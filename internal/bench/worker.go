@@ -5,10 +5,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"time"
@@ -55,15 +53,10 @@ func (l *lab) goWorker(ctx context.Context) (*worker, error) {
 	return l.start(ctx, "bench", "worker")
 }
 
-// start runs this very program again.
 func (l *lab) start(ctx context.Context, args ...string) (*worker, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	args = append(args, "--python", l.install.Executable, filepath.Join(l.dir, "worker.py"))
-	cmd := exec.CommandContext(ctx, self, args...)
+	cmd := exec.CommandContext(ctx, l.program, args...)
 	cmd.Stderr = l.stderr
 	cmd.SysProcAttr = ownGroup()
 	cmd.WaitDelay = time.Second
@@ -90,8 +83,7 @@ func (w *worker) ask(r request) (*answer, error) {
 	}
 	late := time.AfterFunc(patience, w.kill)
 	defer late.Stop()
-	_, err = w.in.Write(append(text, '\n'))
-	if err != nil {
+	if _, err := w.in.Write(append(text, '\n')); err != nil {
 		return nil, fmt.Errorf("the Python program is gone: %w", err)
 	}
 	line, err := w.out.ReadBytes('\n')
@@ -102,11 +94,11 @@ func (w *worker) ask(r request) (*answer, error) {
 		OK    *answer `json:"ok"`
 		Error string  `json:"error"`
 	}
-	if err := json.Unmarshal(line, &got); err != nil {
-		return nil, err
-	}
-	if got.OK == nil {
-		return nil, errors.New(got.Error)
+	switch err := json.Unmarshal(line, &got); {
+	case err != nil:
+		return nil, fmt.Errorf("the Python program answers %q: %w", line, err)
+	case got.OK == nil:
+		return nil, fmt.Errorf("the Python program could not do %s: %s", text, got.Error)
 	}
 	return got.OK, nil
 }
