@@ -237,6 +237,12 @@ static PyObject *erlang_seal(PyObject *self, PyObject *none) {
     return own_none();
 }
 
+static PyObject *erlang_nothing(PyObject *self, PyObject *none) {
+    (void)self, (void)none;
+    gil_take(gil_release());
+    return own_none();
+}
+
 static PyObject *erlang_encode(PyObject *self, PyObject *o) {
     (void)self;
     erlpy_buf b = {0};
@@ -300,6 +306,7 @@ static PyMethodDef methods[] = {
     {"install", (void *)erlang_install, METH_FASTCALL, "install($module, opaque, wrap, convert, failure, dispatch, describe, tick, /)\n--\n\n"},
     {"close", (void *)erlang_close, METH_NOARGS, "close($module, /)\n--\n\nFail every call from now on, the waiting ones included, and wait for those to return."},
     {"seal", (void *)erlang_seal, METH_NOARGS, "seal($module, /)\n--\n\nLet no thread that is still in a call come back: the interpreter is about to end."},
+    {"nothing", (void *)erlang_nothing, METH_NOARGS, "nothing($module, /)\n--\n\nRelease the GIL and take it again: what a call is measured by."},
     {"encode", (void *)erlang_encode, METH_O, "encode($module, value, /)\n--\n\nThe external term format of value, as bytes."},
     {"decode", (void *)erlang_decode, METH_O, "decode($module, etf, /)\n--\n\nThe value of a term in external format."},
     {"limits", (void *)erlang_limits, METH_FASTCALL, "limits($module, max_frame, max_depth, /)\n--\n\nSet the limits of a frame, in bytes, and of nesting."},
