@@ -33,6 +33,7 @@ static PyObject *pack(Py_ssize_t n, PyObject *a, PyObject *b, PyObject *c) {
 int encode_bigint(erlpy_buf *b, PyObject *o) {
     int result = -1;
     PyObject *bits = NULL, *bytes = NULL;
+    own(o); /* it may be borrowed, and a method is called */
     PyObject *magnitude = int_method("__abs__", pack(1, own(o), NULL, NULL));
     if (magnitude == NULL) goto out;
     bits = int_method("bit_length", pack(1, own(magnitude), NULL, NULL));
@@ -57,6 +58,7 @@ out:
     drop(magnitude);
     drop(bits);
     drop(bytes);
+    drop(o);
     return result;
 }
 

@@ -1,4 +1,4 @@
-/* The growing buffer that frames are written into. Only growing and plain bytes need no GIL. */
+/* The growing buffer that frames are written into. Only growing needs no GIL. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,10 +7,11 @@
 
 convert_limits limits = {.max_frame = 64 << 20, .max_depth = 1000};
 
+enum { PAGE = 4096 };
+
 int erlpy_buf_grow(erlpy_buf *b, size_t size) {
     if (size <= b->cap) return 0;
-    size_t cap = b->cap ? b->cap : 4096;
-    while (cap < size) cap *= 2;
+    size_t cap = (size + PAGE - 1) / PAGE * PAGE;
     uint8_t *p = realloc(b->p, cap);
     if (p == NULL) return -1;
     b->p = p;
@@ -18,51 +19,42 @@ int erlpy_buf_grow(erlpy_buf *b, size_t size) {
     return 0;
 }
 
-/* Room for n more bytes, within the limit of a frame. */
-static int reserve(erlpy_buf *b, size_t n) {
-    if (b->cap - b->len >= n) return 0;
-    /* The length field of a frame counts all but its own four bytes. */
-    if (b->len + n > limits.max_frame + 4) {
-        raise_error(py.PyExc_ValueError, "the frame would exceed max_frame (%zu bytes)", limits.max_frame);
-        return -1;
-    }
-    if (erlpy_buf_grow(b, b->len + n) < 0) {
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+/* How large a frame may get; the limit does not count its length field. The first page is always there, for the words that say so. */
+static size_t most(void) { return limits.max_frame + 4 > PAGE ? limits.max_frame + 4 : PAGE; }
+
+static int too_large(void) {
+    raise_error(py.PyExc_ValueError, "the frame would exceed max_frame (%zu bytes)", limits.max_frame);
+    return -1;
+}
+
+int buf_begin(erlpy_buf *b) {
+    b->len = 0;
+    b->room = smaller(b->cap, most());
+    static const uint8_t header[ERLPY_HEADER];
+    return put_raw(b, header, sizeof header);
+}
+
+int buf_more(erlpy_buf *b, size_t n) {
+    if (n > most() || b->len > most() - n) return too_large();
+    size_t size = b->len + n;
+    /* Twice as large each time, so that many small values are not copied over and over; but never beyond the limit. */
+    if (size > b->cap && erlpy_buf_grow(b, size < 2 * b->cap ? smaller(2 * b->cap, most()) : size) < 0) {
         py.PyErr_NoMemory();
         return -1;
     }
+    b->room = smaller(b->cap, most());
     return 0;
-}
-
-int put_raw(erlpy_buf *b, const void *p, size_t n) {
-    if (reserve(b, n) < 0) return -1;
-    memcpy(b->p + b->len, p, n);
-    b->len += n;
-    return 0;
-}
-
-int put_u8(erlpy_buf *b, uint8_t v) {
-    if (reserve(b, 1) < 0) return -1;
-    b->p[b->len++] = v;
-    return 0;
-}
-
-int put_tag32(erlpy_buf *b, uint8_t tag, uint32_t v) {
-    uint8_t head[5] = {tag, (uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v};
-    return put_raw(b, head, sizeof head);
 }
 
 int put_atom(erlpy_buf *b, const char *name) {
     size_t n = strlen(name);
-    if (put_u8(b, T_SMALL_ATOM_UTF8) < 0 || put_u8(b, (uint8_t)n) < 0) return -1;
-    return put_raw(b, name, n);
+    uint8_t head[2] = {T_SMALL_ATOM_UTF8, (uint8_t)n};
+    return put_raw(b, head, sizeof head) < 0 ? -1 : put_raw(b, name, n);
 }
 
-int put_binary(erlpy_buf *b, const char *p, size_t n) {
-    if (n > UINT32_MAX) n = limits.max_frame + 5; /* refused by the limit, below */
-    if (n > limits.max_frame) {
-        raise_error(py.PyExc_ValueError, "the frame would exceed max_frame (%zu bytes)", limits.max_frame);
-        return -1;
-    }
-    if (put_tag32(b, T_BINARY, (uint32_t)n) < 0) return -1;
-    return put_raw(b, p, n);
+int put_long_binary(erlpy_buf *b, const char *p, size_t n) {
+    if (n > limits.max_frame || n > UINT32_MAX) return too_large();
+    return put_tag32(b, T_BINARY, (uint32_t)n) < 0 ? -1 : put_raw(b, p, n);
 }

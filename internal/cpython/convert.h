@@ -2,6 +2,7 @@
 #ifndef ERLPY_CONVERT_H
 #define ERLPY_CONVERT_H
 
+#include "buf.h"
 #include "pyapi.h"
 #include "shim.h"
 
@@ -63,13 +64,6 @@ enum { WRAP_PID, WRAP_REF, WRAP_TERM };
 /* Appends one term, without the version byte. where names the object in an error: "args[0]", "result". */
 int encode_term(erlpy_buf *b, PyObject *o, const char *where);
 
-/* Appends raw bytes. */
-int put_raw(erlpy_buf *b, const void *p, size_t n);
-int put_u8(erlpy_buf *b, uint8_t v);
-int put_tag32(erlpy_buf *b, uint8_t tag, uint32_t v); /* a tag and a big-endian length */
-int put_atom(erlpy_buf *b, const char *name);
-int put_binary(erlpy_buf *b, const char *p, size_t n);
-
 /* The object of a whole payload, version byte included; a new reference, or NULL with an exception set. */
 PyObject *decode_payload(const uint8_t *p, size_t n);
 
@@ -77,10 +71,16 @@ PyObject *decode_payload(const uint8_t *p, size_t n);
 int encode_bigint(erlpy_buf *b, PyObject *o);
 PyObject *decode_bigint(const uint8_t *p, size_t n, int negative);
 
+/* The str of n bytes when they are UTF-8, else bytes (text.c). decode_name is for texts that are likely to come again. */
+PyObject *decode_text(const uint8_t *p, size_t n);
+PyObject *decode_name(const uint8_t *p, size_t n);
+
 /* The end of the term at p, or NULL when it is malformed or runs past end. No GIL, no recursion (scan.c). */
 const uint8_t *scan_term(const uint8_t *p, const uint8_t *end);
 /* The end of the atom at p, with its text; or NULL when there is none. */
 const uint8_t *scan_atom(const uint8_t *p, const uint8_t *end, const uint8_t **text, size_t *len, int *utf8);
+/* Whether n bytes are UTF-8, as strict as Python is. No GIL. */
+int scan_utf8(const uint8_t *p, size_t n);
 
 static inline uint32_t get_u16(const uint8_t *p) { return (uint32_t)p[0] << 8 | p[1]; }
 static inline uint32_t get_u32(const uint8_t *p) {

@@ -23,6 +23,7 @@ typedef struct {
     const uint8_t *p, *end, *begin;
     level *stack;
     size_t depth, cap;
+    int entered; /* with a NULL for a value: a container was begun. Without: an exception is set */
     level inline_stack[8];
 } decoder;
 
@@ -52,16 +53,18 @@ static PyObject *opaque(decoder *d, const uint8_t *start, int kind) {
     return result;
 }
 
-static PyObject *text_or_bytes(const uint8_t *p, size_t n) {
-    PyObject *o = py.PyUnicode_DecodeUTF8((const char *)p, (Py_ssize_t)n, NULL);
-    if (o == NULL && py.PyErr_ExceptionMatches(py.PyExc_UnicodeDecodeError)) {
-        py.PyErr_Clear();
-        o = py.PyBytes_FromStringAndSize((const char *)p, (Py_ssize_t)n);
-    }
-    return o;
-}
+#define IS(p, word) (memcmp(p, word, sizeof word - 1) == 0)
 
-static int is(const uint8_t *p, size_t n, const char *word) { return n == strlen(word) && memcmp(p, word, n) == 0; }
+/* The words that are values of Python's own, or NULL. */
+static PyObject *constant(const uint8_t *p, size_t n) {
+    switch (n) {
+    case 3: return IS(p, "nil") ? py._Py_NoneStruct : NULL;
+    case 4: return IS(p, "true") ? py._Py_TrueStruct : IS(p, "none") ? py._Py_NoneStruct : NULL;
+    case 5: return IS(p, "false") ? py._Py_FalseStruct : NULL;
+    case 9: return IS(p, "undefined") ? py._Py_NoneStruct : NULL;
+    default: return NULL;
+    }
+}
 
 static PyObject *decode_atom(decoder *d) {
     const uint8_t *text;
@@ -69,12 +72,11 @@ static PyObject *decode_atom(decoder *d) {
     int utf8;
     const uint8_t *stop = scan_atom(d->p, d->end, &text, &n, &utf8);
     if (stop == NULL) return malformed(d);
-    PyObject *o;
-    if (is(text, n, "true")) o = own(py._Py_TrueStruct);
-    else if (is(text, n, "false")) o = own(py._Py_FalseStruct);
-    else if (is(text, n, "none") || is(text, n, "nil") || is(text, n, "undefined")) o = own_none();
-    else if (utf8) o = py.PyUnicode_DecodeUTF8((const char *)text, (Py_ssize_t)n, NULL);
-    else o = py.PyUnicode_DecodeLatin1((const char *)text, (Py_ssize_t)n, NULL);
+    PyObject *o = constant(text, n);
+    if (o != NULL) own(o);
+    else if (!utf8) o = py.PyUnicode_DecodeLatin1((const char *)text, (Py_ssize_t)n, NULL);
+    else if (!scan_utf8(text, n)) o = py.PyUnicode_DecodeUTF8((const char *)text, (Py_ssize_t)n, NULL); /* raises */
+    else o = decode_name(text, n);
     if (o != NULL) d->p = stop;
     return o;
 }
@@ -121,7 +123,7 @@ static PyObject *tagged_bytes(decoder *d) {
     size_t len;
     int utf8;
     const uint8_t *p = scan_atom(d->p, d->end, &text, &len, &utf8);
-    if (p == NULL || !is(text, len, "bytes") || d->end - p < 5 || *p != T_BINARY) return NULL;
+    if (p == NULL || len != 5 || !IS(text, "bytes") || d->end - p < 5 || *p != T_BINARY) return NULL;
     size_t n = get_u32(p + 1);
     p += 5;
     if ((size_t)(d->end - p) < n) return NULL;
@@ -149,13 +151,14 @@ static PyObject *enter(decoder *d, int kind, uint32_t n, const uint8_t *start) {
         d->cap = cap;
     }
     d->stack[d->depth++] = (level){.obj = o, .size = n, .kind = kind, .start = start};
+    d->entered = 1;
     return NULL;
 }
 
 #define NEED(n) \
     if (left(d) < (size_t)(n)) return malformed(d)
 
-/* One scalar, or NULL: an exception is set, or a container was entered. */
+/* One value, or NULL: see entered. */
 static PyObject *decode_value(decoder *d) {
     NEED(1);
     const uint8_t *start = d->p;
@@ -173,7 +176,7 @@ static PyObject *decode_value(decoder *d) {
         d->p += 4;
         NEED(n);
         d->p += n;
-        return text_or_bytes(d->p - n, n);
+        return decode_text(d->p - n, n);
     case T_SMALL_BIG:
         NEED(2);
         n = d->p[0];
@@ -216,72 +219,140 @@ static PyObject *as_term(decoder *d) {
     return opaque(d, start, WRAP_TERM);
 }
 
-/* Puts o (taken over) into the innermost container. Returns the container when it is complete, else NULL. */
-static PyObject *put(decoder *d, PyObject *o) {
-    level *l = &d->stack[d->depth - 1];
-    if (l->kind == DICT) {
-        if (l->key == NULL) {
-            l->key = o;
-            return NULL;
+/* decode_value, with the commonest of all written out. */
+static inline PyObject *next_value(decoder *d) {
+    const uint8_t *p = d->p;
+    if (left(d) >= 5) {
+        if (*p == T_SMALL_INT) {
+            d->p += 2;
+            return py.PyLong_FromLongLong(p[1]);
         }
-        int bad = py.PyDict_SetItem(l->obj, l->key, o);
-        drop(o);
-        if (bad < 0) {
-            /* A list or a dict as a key: Erlang may, Python may not. */
-            if (!py.PyErr_ExceptionMatches(py.PyExc_TypeError)) return NULL;
-            py.PyErr_Clear();
-            return as_term(d);
+        if (*p == T_INT) {
+            d->p += 5;
+            return py.PyLong_FromLongLong((int32_t)get_u32(p + 1));
         }
-        drop(l->key);
-        l->key = NULL;
-        if (++l->next < l->size) return NULL;
-        /* Keys that differ in Erlang and are equal in Python, 1 and 1.0: a dict would lose one. */
-        if ((uint32_t)py.PyDict_Size(l->obj) != l->size) return as_term(d);
-    } else {
-        if (l->kind == LIST) py.PyList_SetItem(l->obj, (Py_ssize_t)l->next, o);
-        else py.PyTuple_SetItem(l->obj, (Py_ssize_t)l->next, o);
-        if (++l->next < l->size) return NULL;
     }
-    if (l->kind == LIST) {
-        if (left(d) == 0) return malformed(d);
-        if (*d->p != T_NIL) return as_term(d); /* an improper list */
+    return decode_value(d);
+}
+
+/* A dict's key: likely to be a text that has been one before. */
+static PyObject *next_key(decoder *d) {
+    const uint8_t *p = d->p;
+    if (left(d) >= 5 && *p == T_BINARY) {
+        size_t n = get_u32(p + 1);
+        if (n <= left(d) - 5) {
+            d->p += 5 + n;
+            return decode_name(p + 5, n);
+        }
+    }
+    return next_value(d);
+}
+
+/* Puts o (taken over) under the key that waits. 0; or -1: it cannot be, see not_a_dict. */
+static int put_pair(level *l, PyObject *o) {
+    int bad = py.PyDict_SetItem(l->obj, l->key, o);
+    drop(o);
+    if (bad < 0) return -1;
+    drop(l->key);
+    l->key = NULL;
+    l->next++;
+    return 0;
+}
+
+/* A list or a dict as a key: Erlang may, Python may not. */
+static PyObject *not_a_dict(decoder *d) {
+    if (!py.PyErr_ExceptionMatches(py.PyExc_TypeError)) return NULL;
+    py.PyErr_Clear();
+    return as_term(d);
+}
+
+static PyObject *done(decoder *d) { return d->stack[--d->depth].obj; }
+
+/* The three that follow read values into the innermost container, until it is complete: then it comes back; or until one of them is a
+ * container itself. NULL as in decode_value. */
+
+static PyObject *fill_list(decoder *d, level *l) {
+    while (l->next < l->size) {
+        PyObject *o = next_value(d);
+        if (o == NULL) return NULL;
+        py.PyList_SetItem(l->obj, (Py_ssize_t)l->next++, o);
+    }
+    if (left(d) == 0) return malformed(d);
+    if (*d->p == T_NIL) {
         d->p++;
+        return done(d);
     }
-    PyObject *done = l->obj;
-    d->depth--;
-    return done;
+    if (l->size > 0) return as_term(d); /* an improper list */
+    discard(d); /* LIST_EXT of no elements is its tail */
+    return decode_value(d);
+}
+
+static PyObject *fill_tuple(decoder *d, level *l) {
+    while (l->next < l->size) {
+        PyObject *o = next_value(d);
+        if (o == NULL) return NULL;
+        py.PyTuple_SetItem(l->obj, (Py_ssize_t)l->next++, o);
+    }
+    return done(d);
+}
+
+static PyObject *fill_dict(decoder *d, level *l) {
+    while (l->next < l->size) {
+        if (l->key == NULL && (l->key = next_key(d)) == NULL) return NULL;
+        PyObject *o = next_value(d);
+        if (o == NULL) return NULL;
+        if (put_pair(l, o) < 0) return not_a_dict(d);
+    }
+    /* Keys that differ in Erlang and are equal in Python, 1 and 1.0: a dict would lose one. */
+    return (uint32_t)py.PyDict_Size(l->obj) == l->size ? done(d) : as_term(d);
+}
+
+static PyObject *fill(decoder *d) {
+    level *l = &d->stack[d->depth - 1];
+    switch (l->kind) {
+    case LIST: return fill_list(d, l);
+    case TUPLE: return fill_tuple(d, l);
+    default: return fill_dict(d, l);
+    }
+}
+
+/* Puts o (taken over), which was a container, into the innermost one. As put_pair. */
+static int put(decoder *d, PyObject *o) {
+    level *l = &d->stack[d->depth - 1];
+    switch (l->kind) {
+    case LIST: py.PyList_SetItem(l->obj, (Py_ssize_t)l->next++, o); return 0;
+    case TUPLE: py.PyTuple_SetItem(l->obj, (Py_ssize_t)l->next++, o); return 0;
+    default:
+        if (l->key != NULL) return put_pair(l, o);
+        l->key = o;
+        return 0;
+    }
 }
 
 static PyObject *decode_term(decoder *d) {
+    PyObject *o = decode_value(d);
     for (;;) {
-        size_t depth = d->depth;
-        PyObject *o = decode_value(d);
-        if (o == NULL) {
-            if (py.PyErr_Occurred()) return NULL;
-            if (d->depth > depth) { /* entered a container */
-                level *l = &d->stack[d->depth - 1];
-                if (l->size > 0) continue;
-                /* LIST_EXT of no elements: nothing but its tail. */
-                if (left(d) == 0) return malformed(d);
-                if (*d->p == T_NIL) {
-                    d->p++;
-                    o = l->obj;
-                    d->depth--;
-                } else {
-                    discard(d); /* the tail itself is the term */
-                    continue;
-                }
-            }
+        if (o != NULL) {
+            if (d->depth == 0) return o;
+            o = put(d, o) < 0 ? not_a_dict(d) : fill(d);
+        } else if (d->entered) {
+            d->entered = 0;
+            o = fill(d);
+        } else {
+            return NULL;
         }
-        while (o != NULL && d->depth > 0) o = put(d, o);
-        if (o != NULL) return o;
-        if (py.PyErr_Occurred()) return NULL;
     }
 }
 
+/* The stack is not cleared: most of it is never used. */
 PyObject *decode_payload(const uint8_t *p, size_t n) {
-    decoder d = {.p = p, .begin = p, .end = p + n, .cap = sizeof d.inline_stack / sizeof d.inline_stack[0]};
+    decoder d;
+    d.p = d.begin = p;
+    d.end = p + n;
     d.stack = d.inline_stack;
+    d.depth = 0;
+    d.cap = sizeof d.inline_stack / sizeof d.inline_stack[0];
+    d.entered = 0;
     PyObject *o = NULL;
     if (n < 2 || *p != T_VERSION) {
         malformed(&d);

@@ -14,10 +14,10 @@ enum { LIST, TUPLE, DICT };
 /* A container whose elements are being written. */
 typedef struct {
     PyObject *obj;   /* owned */
-    PyObject *key;   /* a dict's current key, owned: for the path in an error */
+    PyObject *key;   /* owned: a dict's current key, when it or its value is more than a scalar, or has failed. For the path in an error */
     PyObject *value; /* owned, waits until its key has been written */
     Py_ssize_t next; /* index, or position of PyDict_Next */
-    Py_ssize_t size; /* elements written, or a dict's size when it was entered */
+    Py_ssize_t size; /* a tuple's, or a dict's when it was entered */
     size_t count_at; /* where the element count stands in the buffer */
     int kind;
 } level;
@@ -28,6 +28,9 @@ typedef struct {
     size_t depth, cap;
     level inline_stack[8];
 } encoder;
+
+/* What became of a value. Anything but FAILED is fine. */
+enum { FAILED = -1, WRITTEN, OTHER };
 
 static int push(encoder *e, PyObject *obj, int kind, Py_ssize_t size) {
     if (e->depth >= limits.max_depth) {
@@ -62,32 +65,51 @@ static void patch_count(encoder *e, size_t at, uint32_t n) {
     p[0] = (uint8_t)(n >> 24), p[1] = (uint8_t)(n >> 16), p[2] = (uint8_t)(n >> 8), p[3] = (uint8_t)n;
 }
 
-static int put_int(erlpy_buf *b, PyObject *o) {
+/* Room for a few bytes: in the buffer when it has that much, else in spare. written() makes them part of the frame. */
+static inline uint8_t *room(erlpy_buf *b, uint8_t spare[16]) { return b->room - b->len >= 16 ? b->p + b->len : spare; }
+
+static inline int written(erlpy_buf *b, const uint8_t *p, size_t n) {
+    if (p != b->p + b->len) return put_raw(b, p, n);
+    b->len += n;
+    return WRITTEN;
+}
+
+/* OTHER: it has more than 64 bits. */
+static inline int put_int(erlpy_buf *b, PyObject *o) {
     int overflow;
     long long v = py.PyLong_AsLongLongAndOverflow(o, &overflow);
-    if (overflow != 0) return encode_bigint(b, o);
-    if (v == -1 && py.PyErr_Occurred()) return -1;
+    if (overflow != 0) return OTHER;
+    if (v == -1 && py.PyErr_Occurred()) return FAILED;
+    uint8_t spare[16], *p = room(b, spare);
     if (v >= 0 && v <= 255) {
-        uint8_t head[2] = {T_SMALL_INT, (uint8_t)v};
-        return put_raw(b, head, 2);
+        p[0] = T_SMALL_INT, p[1] = (uint8_t)v;
+        return written(b, p, 2);
     }
-    if (v >= INT32_MIN && v <= INT32_MAX) return put_tag32(b, T_INT, (uint32_t)(int32_t)v);
-    uint8_t head[11] = {T_SMALL_BIG, 0, v < 0};
-    uint64_t magnitude = v < 0 ? -(uint64_t)v : (uint64_t)v;
-    for (; magnitude != 0; magnitude >>= 8) head[3 + head[1]++] = (uint8_t)magnitude;
-    return put_raw(b, head, 3 + head[1]);
+    if (v >= INT32_MIN && v <= INT32_MAX) {
+        p[0] = T_INT, p[1] = (uint8_t)(v >> 24), p[2] = (uint8_t)(v >> 16), p[3] = (uint8_t)(v >> 8), p[4] = (uint8_t)v;
+        return written(b, p, 5);
+    }
+    uint8_t n = 0;
+    for (uint64_t magnitude = v < 0 ? -(uint64_t)v : (uint64_t)v; magnitude != 0; magnitude >>= 8) p[3 + n++] = (uint8_t)magnitude;
+    p[0] = T_SMALL_BIG, p[1] = n, p[2] = v < 0;
+    return written(b, p, 3 + n);
 }
+
+/* An atom: its length as a literal, and its name. */
+#define PUT_WORD(b, length, name) put_raw(b, "w" length name, sizeof("w" length name) - 1)
+_Static_assert(T_SMALL_ATOM_UTF8 == 'w', "the tag in PUT_WORD");
 
 static int put_float(erlpy_buf *b, PyObject *o) {
     double v = py.PyFloat_AsDouble(o);
-    if (v == -1.0 && py.PyErr_Occurred()) return -1;
-    if (isnan(v)) return put_atom(b, "nan");
-    if (isinf(v)) return put_atom(b, v > 0 ? "infinity" : "neg_infinity");
+    if (v == -1.0 && py.PyErr_Occurred()) return FAILED;
+    if (isnan(v)) return PUT_WORD(b, "\x03", "nan");
+    if (isinf(v)) return v > 0 ? PUT_WORD(b, "\x08", "infinity") : PUT_WORD(b, "\x0c", "neg_infinity");
     uint64_t bits;
     memcpy(&bits, &v, sizeof bits);
-    uint8_t head[9] = {T_NEW_FLOAT};
-    for (int i = 0; i < 8; i++) head[1 + i] = (uint8_t)(bits >> (56 - 8 * i));
-    return put_raw(b, head, sizeof head);
+    uint8_t spare[16], *p = room(b, spare);
+    p[0] = T_NEW_FLOAT;
+    for (int i = 0; i < 8; i++) p[1 + i] = (uint8_t)(bits >> (56 - 8 * i));
+    return written(b, p, 9);
 }
 
 static int put_str(erlpy_buf *b, PyObject *o) {
@@ -149,25 +171,35 @@ static int enter_dict(encoder *e, PyObject *o) {
     return put_tag32(e->buf, T_MAP, (uint32_t)n);
 }
 
-/* Writes a scalar, or enters a container. The exact types first: they are nearly all of what there is. */
-static int encode_value(encoder *e, PyObject *o, int converted) {
-    erlpy_buf *b = e->buf;
-    PyTypeObject *t = type_of(o);
+/* Writes o when it is one of the scalars that nearly all things are made of, else OTHER. No Python code runs before it is written, so with
+ * the GIL a borrowed reference will do. */
+static inline int put_scalar(erlpy_buf *b, PyObject *o, PyTypeObject *t) {
     if (t == py.PyLong_Type) return put_int(b, o);
     if (t == py.PyUnicode_Type) return put_str(b, o);
-    if (o == py._Py_NoneStruct) return put_atom(b, "none");
-    if (o == py._Py_TrueStruct) return put_atom(b, "true");
-    if (o == py._Py_FalseStruct) return put_atom(b, "false");
+    if (o == py._Py_NoneStruct) return PUT_WORD(b, "\x04", "none");
+    if (o == py._Py_TrueStruct) return PUT_WORD(b, "\x04", "true");
+    if (o == py._Py_FalseStruct) return PUT_WORD(b, "\x05", "false");
     if (t == py.PyFloat_Type) return put_float(b, o);
     if (t == py.PyBytes_Type) return put_bytes(b, o);
+    return OTHER;
+}
+
+static int encode_value(encoder *e, PyObject *o, int converted);
+
+/* What put_scalar did not take: writes it, or enters a container. The exact types first. */
+static int encode_other(encoder *e, PyObject *o, PyTypeObject *t, int converted) {
+    erlpy_buf *b = e->buf;
+    if (t == py.PyDict_Type) return enter_dict(e, o);
     if (t == py.PyList_Type) return enter_list(e, o);
     if (t == py.PyTuple_Type) return enter_tuple(e, o);
-    if (t == py.PyDict_Type) return enter_dict(e, o);
     for (int i = 0; i < 4; i++)
         if ((PyObject *)t == hooks.opaque[i]) return put_opaque(b, o);
 
     unsigned long flags = py.PyType_GetFlags(t);
-    if (flags & TPFLAGS_LONG) return put_int(b, o);
+    if (flags & TPFLAGS_LONG) {
+        int result = put_int(b, o);
+        return result == OTHER ? encode_bigint(b, o) : result;
+    }
     if (flags & TPFLAGS_STR) return put_str(b, o);
     if (flags & TPFLAGS_BYTES) return put_bytes(b, o);
     if (flags & TPFLAGS_LIST) return enter_list(e, o);
@@ -178,28 +210,24 @@ static int encode_value(encoder *e, PyObject *o, int converted) {
 
     if (converted || hooks.convert == NULL) {
         raise_error(py.PyExc_TypeError, "a converted value has no Erlang term");
-        return -1;
+        return FAILED;
     }
     PyObject *args = py.PyTuple_New(1);
-    if (args == NULL) return -1;
+    if (args == NULL) return FAILED;
     py.PyTuple_SetItem(args, 0, own(o));
     PyObject *plain = py.PyObject_CallObject(hooks.convert, args);
     drop(args);
-    if (plain == NULL) return -1;
+    if (plain == NULL) return FAILED;
     int result = encode_value(e, plain, 1);
     drop(plain);
     return result;
 }
 
-/* The next element of a list: a new reference, or NULL at its end (the list may have shrunk). */
-static PyObject *list_item(PyObject *list, Py_ssize_t i) {
-    if (i >= py.PyList_Size(list)) return NULL;
-    if (py.PyList_GetItemRef != NULL) {
-        PyObject *item = py.PyList_GetItemRef(list, i);
-        if (item == NULL) py.PyErr_Clear();
-        return item;
-    }
-    return own(py.PyList_GetItem(list, i));
+/* Writes a value, or enters a container. */
+static int encode_value(encoder *e, PyObject *o, int converted) {
+    PyTypeObject *t = type_of(o);
+    int result = put_scalar(e->buf, o, t);
+    return result == OTHER ? encode_other(e, o, t, converted) : result;
 }
 
 static int encode_owned(encoder *e, PyObject *o) {
@@ -208,46 +236,106 @@ static int encode_owned(encoder *e, PyObject *o) {
     return result;
 }
 
-static int dict_step(encoder *e, level *l) {
-    if (l->value != NULL) {
-        PyObject *value = l->value;
-        l->value = NULL;
-        return encode_owned(e, value);
-    }
-    drop(l->key);
-    l->key = NULL;
-    PyObject *key, *value;
-    if (py.PyDict_Size(l->obj) != l->size) {
-        raise_error(py.PyExc_ValueError, "the dict changed size while it was converted");
-        return -1;
-    }
-    if (!py.PyDict_Next(l->obj, &l->next, &key, &value)) {
-        pop(e);
-        return 0;
-    }
-    l->key = own(key);
-    l->value = own(value);
-    return encode_value(e, l->key, 0);
+/* The steps below write the elements of the innermost container one after the other, for as long as they are scalars. Whatever else was met
+ * has been written or entered when they return; which may have moved the levels, and have run code that changed the container. */
+
+/* Without the GIL a borrowed reference is good for nothing: another thread may take the element out. */
+static PyObject *list_item(PyObject *list, Py_ssize_t i) {
+    return free_threaded() ? py.PyList_GetItemRef(list, i) : py.PyList_GetItem(list, i);
 }
 
-/* Writes the next element of the innermost container, or leaves it. */
+static int list_step(encoder *e, level *l) {
+    Py_ssize_t size = py.PyList_Size(l->obj);
+    while (l->next < size) {
+        PyObject *item = list_item(l->obj, l->next);
+        if (item == NULL) { /* it has shrunk */
+            py.PyErr_Clear();
+            break;
+        }
+        l->next++;
+        if (free_threaded()) return encode_owned(e, item);
+        PyTypeObject *t = type_of(item);
+        int result = put_scalar(e->buf, item, t);
+        if (result == OTHER) return encode_owned(e, own(item));
+        if (result == FAILED) return FAILED;
+    }
+    patch_count(e, l->count_at, (uint32_t)l->next);
+    pop(e);
+    return put_u8(e->buf, T_NIL);
+}
+
+static int tuple_step(encoder *e, level *l) {
+    while (l->next < l->size) {
+        PyObject *item = py.PyTuple_GetItem(l->obj, l->next++); /* as long as the tuple lives */
+        PyTypeObject *t = type_of(item);
+        int result = put_scalar(e->buf, item, t);
+        if (result == OTHER) return encode_other(e, item, t, 0);
+        if (result == FAILED) return FAILED;
+    }
+    pop(e);
+    return WRITTEN;
+}
+
+/* Keeps the pair that the dict stands at. */
+static void remember(level *l, PyObject *key, PyObject *value) {
+    l->key = own(key);
+    l->value = own(value);
+}
+
+/* The same for one that could not be written, which may have run anything: the references are not good any more. */
+static void remember_failed(level *l, Py_ssize_t at, int in_key) {
+    PyObject *key, *value;
+    if (!py.PyDict_Next(l->obj, &at, &key, &value)) return;
+    l->key = own(key);
+    if (in_key) l->value = own(value);
+}
+
+static int dict_value(encoder *e, level *l) {
+    PyObject *value = l->value;
+    l->value = NULL;
+    return encode_owned(e, value);
+}
+
+static int dict_step(encoder *e, level *l) {
+    if (l->value != NULL) return dict_value(e, l);
+    drop(l->key);
+    l->key = NULL;
+    for (;;) {
+        if (py.PyDict_Size(l->obj) != l->size) {
+            raise_error(py.PyExc_ValueError, "the dict changed size while it was converted");
+            return FAILED;
+        }
+        PyObject *key, *value;
+        Py_ssize_t at = l->next;
+        if (!py.PyDict_Next(l->obj, &l->next, &key, &value)) break;
+        int result = free_threaded() ? OTHER : put_scalar(e->buf, key, type_of(key));
+        if (result == OTHER) {
+            remember(l, key, value);
+            return encode_value(e, l->key, 0);
+        }
+        if (result == WRITTEN) {
+            result = put_scalar(e->buf, value, type_of(value));
+            if (result == WRITTEN) continue;
+            if (result == OTHER) {
+                remember(l, key, value);
+                return dict_value(e, l);
+            }
+            remember_failed(l, at, 0);
+        } else {
+            remember_failed(l, at, 1);
+        }
+        return FAILED;
+    }
+    pop(e);
+    return WRITTEN;
+}
+
+/* Goes on with the innermost container, or leaves it. */
 static int step(encoder *e) {
     level *l = &e->stack[e->depth - 1];
     switch (l->kind) {
-    case LIST: {
-        PyObject *item = list_item(l->obj, l->next);
-        if (item != NULL) {
-            l->next++;
-            return encode_owned(e, item);
-        }
-        patch_count(e, l->count_at, (uint32_t)l->next);
-        pop(e);
-        return put_u8(e->buf, T_NIL);
-    }
-    case TUPLE:
-        if (l->next < l->size) return encode_owned(e, own(py.PyTuple_GetItem(l->obj, l->next++)));
-        pop(e);
-        return 0;
+    case LIST: return list_step(e, l);
+    case TUPLE: return tuple_step(e, l);
     default: return dict_step(e, l);
     }
 }
@@ -289,13 +377,25 @@ static void name_place(encoder *e, const char *where) {
     drop(exc);
 }
 
-int encode_term(erlpy_buf *b, PyObject *o, const char *where) {
-    encoder e = {.buf = b, .cap = sizeof e.inline_stack / sizeof e.inline_stack[0]};
+/* The stack is not cleared: most of it is never used. */
+static int encode_on_stack(erlpy_buf *b, PyObject *o, PyTypeObject *t, const char *where) {
+    encoder e;
+    e.buf = b;
     e.stack = e.inline_stack;
-    int result = encode_value(&e, o, 0);
-    while (result == 0 && e.depth > 0) result = step(&e);
-    if (result < 0) name_place(&e, where);
+    e.depth = 0;
+    e.cap = sizeof e.inline_stack / sizeof e.inline_stack[0];
+    int result = encode_other(&e, o, t, 0);
+    while (result != FAILED && e.depth > 0) result = step(&e);
+    if (result == FAILED) name_place(&e, where);
     while (e.depth > 0) pop(&e);
     if (e.stack != e.inline_stack) free(e.stack);
+    return result == FAILED ? -1 : 0;
+}
+
+int encode_term(erlpy_buf *b, PyObject *o, const char *where) {
+    PyTypeObject *t = type_of(o);
+    int result = put_scalar(b, o, t);
+    if (result == OTHER) return encode_on_stack(b, o, t, where);
+    if (result == FAILED) name_place(&(encoder){.depth = 0}, where);
     return result;
 }

@@ -54,6 +54,9 @@ typedef struct {
 /* Filled once by erlpy_pyapi_load, read-only afterwards. */
 extern erlpy_pyapi py;
 
+/* Whether the library is a build without a GIL: only such a one has this function. */
+static inline int free_threaded(void) { return py.PyUnstable_Module_SetGIL != NULL; }
+
 /* Loads the library at path and fills py. On failure writes what is wrong to err and returns -1. Exception objects are
  * resolved here too: their symbols hold the object only after Py_Initialize, see erlpy_pyapi_exceptions. Needs no GIL. */
 int erlpy_pyapi_load(const char *path, char *err, size_t errsize);

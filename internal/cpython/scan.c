@@ -1,4 +1,7 @@
-/* Finds where a term ends without building anything: for the opaque values, which travel as the bytes they came in. */
+/* Looks at terms without building anything: where one ends, for the opaque values, which travel as the bytes they came in; and whether a
+ * binary is text. */
+#include <string.h>
+
 #include "convert.h"
 
 #define NEED(n) \
@@ -75,4 +78,51 @@ const uint8_t *scan_term(const uint8_t *p, const uint8_t *end) {
         }
     }
     return p;
+}
+
+/* The length of the character at p that is not ASCII, or 0. The second byte is what tells overlong forms, surrogates, and what lies beyond
+ * U+10FFFF. */
+static size_t character(const uint8_t *p, size_t left) {
+    uint8_t lead = p[0], low = 0x80, high = 0xBF;
+    size_t n = lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
+    if (n == 0 || n > left) return 0;
+    if (lead == 0xE0) low = 0xA0;
+    else if (lead == 0xED) high = 0x9F;
+    else if (lead == 0xF0) low = 0x90;
+    else if (lead == 0xF4) high = 0x8F;
+    if (p[1] < low || p[1] > high) return 0;
+    for (size_t i = 2; i < n; i++)
+        if ((p[i] & 0xC0) != 0x80) return 0;
+    return n;
+}
+
+/* Passes over ASCII, many bytes at a time. */
+static const uint8_t *skip_ascii(const uint8_t *p, const uint8_t *end) {
+    enum { WORD = sizeof(uint64_t) };
+    const uint64_t high = 0x8080808080808080;
+    uint64_t w[4];
+    while ((size_t)(end - p) >= sizeof w) {
+        memcpy(w, p, sizeof w);
+        if ((w[0] | w[1] | w[2] | w[3]) & high) break;
+        p += sizeof w;
+    }
+    while ((size_t)(end - p) >= WORD) {
+        memcpy(w, p, WORD);
+        if (w[0] & high) break;
+        p += WORD;
+    }
+    while (p < end && *p < 0x80) p++;
+    return p;
+}
+
+int scan_utf8(const uint8_t *p, size_t n) {
+    const uint8_t *end = p + n;
+    while ((p = skip_ascii(p, end)) < end) {
+        while (p < end && *p >= 0x80) {
+            size_t length = character(p, (size_t)(end - p));
+            if (length == 0) return 0;
+            p += length;
+        }
+    }
+    return 1;
 }

@@ -45,8 +45,9 @@ enum { ERLPY_RECORD = 9 };
 /* A thread's frame: C memory, so that Go may keep no pointer into Python's and Python none into Go's. */
 typedef struct {
     uint8_t *p;
-    size_t len; /* header and payload */
+    size_t len;  /* header and payload */
     size_t cap;
+    size_t room; /* how far it may be written: cap, or the limit of a frame. Kept by buf.c, for the time of writing */
 } erlpy_buf;
 
 /* One Python thread as Go sees it. Made on the thread's first call, gone with the thread. Only its own thread touches it, but

@@ -79,12 +79,7 @@ void steps_give_back(erlpy_thread *t, erlpy_buf b) {
 
 /* An empty frame: room for the header, and the version byte. */
 static int begin_frame(erlpy_buf *b) {
-    if (erlpy_buf_grow(b, ERLPY_HEADER + 64) < 0) {
-        py.PyErr_NoMemory();
-        return -1;
-    }
-    b->len = ERLPY_HEADER;
-    return put_u8(b, T_VERSION);
+    return buf_begin(b) < 0 ? -1 : put_u8(b, T_VERSION);
 }
 
 /* {python, Name, Message, Traceback} of the exception that is set, which is taken. Falls back to a fixed one. */
