@@ -102,7 +102,7 @@ static int send_item(mapping *m, PyObject *item) {
     int ok = erlpy_buf_grow(&b, ERLPY_HEADER + 64) == 0;
     b.len = ERLPY_HEADER;
     if (!ok) py.PyErr_NoMemory();
-    ok = ok && encode_term(&b, item, "args[0]") == 0;
+    ok = ok && encode_argument(&b, item, 0) == 0;
     steps_give_frame(t, b);
     if (ok) {
         t->token = m->number;

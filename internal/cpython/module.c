@@ -239,7 +239,7 @@ static PyObject *erlang_seal(PyObject *self, PyObject *none) {
 
 static PyObject *erlang_nothing(PyObject *self, PyObject *none) {
     (void)self, (void)none;
-    gil_take(gil_release());
+    py.PyEval_RestoreThread(py.PyEval_SaveThread());
     return own_none();
 }
 

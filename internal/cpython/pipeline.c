@@ -9,7 +9,7 @@ static int encode_tuple_call(erlpy_buf *b, target to, PyObject *args) {
     Py_ssize_t nargs = py.PyTuple_Size(args);
     if (steps_begin_call(b, to, nargs) < 0) return -1;
     for (Py_ssize_t i = 0; i < nargs; i++)
-        if (steps_encode_argument(b, py.PyTuple_GetItem(args, i), i) < 0) return -1;
+        if (encode_argument(b, py.PyTuple_GetItem(args, i), i) < 0) return -1;
     return put_u8(b, T_NIL);
 }
 

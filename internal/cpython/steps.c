@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -210,16 +209,10 @@ int steps_begin_call(erlpy_buf *b, target to, Py_ssize_t nargs) {
     return nargs > 0 ? put_tag32(b, T_LIST, (uint32_t)nargs) : 0;
 }
 
-int steps_encode_argument(erlpy_buf *b, PyObject *arg, Py_ssize_t i) {
-    char where[32];
-    snprintf(where, sizeof where, "args[%zd]", i);
-    return encode_term(b, arg, where);
-}
-
 static int encode_call(erlpy_buf *b, target to, PyObject *const *args, Py_ssize_t nargs) {
     if (steps_begin_call(b, to, nargs) < 0) return -1;
     for (Py_ssize_t i = 0; i < nargs; i++)
-        if (steps_encode_argument(b, args[i], i) < 0) return -1;
+        if (encode_argument(b, args[i], i) < 0) return -1;
     return put_u8(b, T_NIL);
 }
 

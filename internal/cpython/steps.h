@@ -34,9 +34,8 @@ erlpy_buf steps_take_frame(erlpy_thread *t);
 void steps_give_frame(erlpy_thread *t, erlpy_buf b);
 void steps_give_back(erlpy_thread *t, erlpy_buf b);
 
-/* An empty call of target, and one argument of it: 0, or -1 with an exception set. */
+/* A call of target that lacks its arguments: 0, or -1 with an exception set. */
 int steps_begin_call(erlpy_buf *b, target to, Py_ssize_t nargs);
-int steps_encode_argument(erlpy_buf *b, PyObject *arg, Py_ssize_t i);
 
 /* Asks Go, from event on, until the call is over; steps_complete then converts what is in the frame. */
 int steps_run(erlpy_thread *t, int event);
