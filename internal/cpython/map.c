@@ -76,13 +76,7 @@ PyObject *map_begin(const char *name, Py_ssize_t len, PyObject *items, long long
     }
     t->token = (uint64_t)window;
     erlpy_buf b = steps_take_frame(t);
-    int ok = erlpy_buf_grow(&b, ERLPY_HEADER) == 0;
-    if (ok) {
-        b.len = ERLPY_HEADER;
-        ok = put_raw(&b, name, (size_t)len) == 0;
-    } else {
-        py.PyErr_NoMemory();
-    }
+    int ok = buf_begin(&b) == 0 && put_raw(&b, name, (size_t)len) == 0;
     steps_give_frame(t, b);
     if (ok) {
         erlpy_go_step(t, ERLPY_EV_MAP_BEGIN);
@@ -99,10 +93,7 @@ static int send_item(mapping *m, PyObject *item) {
     erlpy_thread extra, *t = steps_enter(&extra, -1);
     if (t == NULL) return -1;
     erlpy_buf b = steps_take_frame(t);
-    int ok = erlpy_buf_grow(&b, ERLPY_HEADER + 64) == 0;
-    b.len = ERLPY_HEADER;
-    if (!ok) py.PyErr_NoMemory();
-    ok = ok && encode_argument(&b, item, 0) == 0;
+    int ok = buf_begin(&b) == 0 && encode_argument(&b, item, 0) == 0;
     steps_give_frame(t, b);
     if (ok) {
         t->token = m->number;
