@@ -64,6 +64,7 @@ func host(ctx context.Context, python string, o engine.Options, token string) er
 	if err != nil {
 		return err
 	}
+	shareCores()
 	o.Install, o.Main = install, true
 	return outcome(engine.RunHost(o, token))
 }

@@ -62,6 +62,9 @@ func runScript(ctx context.Context, python string, o engine.Options, files []str
 		defer node.Stop()
 		o.BEAM = node.Socket()
 	}
+	if o.BEAM != "" {
+		shareCores()
+	}
 	o.Install, o.Main = install, true
 	status, err := engine.RunScript(o, script, args)
 	return outcome(status, err)

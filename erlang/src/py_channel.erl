@@ -13,11 +13,11 @@
 -record(channel, {
     socket :: socket:socket(),
     max_frame :: pos_integer(),
-    poll :: non_neg_integer(),
+    polling :: py_polling:polling(),
     %% What has arrived, newest first, and how many bytes are wanted before it is worth looking at again.
     chunks = [] :: [binary()],
     missing = 9 :: non_neg_integer(),
-    %% The message asked for, until it came or was cancelled.
+    %% The message asked for, until a frame came or it was cancelled. After it there is something to read, and no need to poll.
     pending = none :: none | socket:select_info()
 }).
 
@@ -31,18 +31,18 @@
 %% @doc A channel over a connected socket that the calling process owns.
 -spec new(socket:socket(), options()) -> channel().
 new(Socket, #{max_frame := MaxFrame, poll := Poll}) ->
-    #channel{socket = Socket, max_frame = MaxFrame, poll = Poll}.
+    #channel{socket = Socket, max_frame = MaxFrame, polling = py_polling:new(Poll)}.
 
 %% @doc The same without trying a few times, for a process that always has something else to do meanwhile.
 -spec unpolled(channel()) -> channel().
 unpolled(Channel) ->
-    Channel#channel{poll = 0}.
+    Channel#channel{polling = py_polling:new(0)}.
 
 %% @doc The next frame, or the promise of a message `{'$socket', _, select, Handle}' (or `abort'). After that message the caller asks
 %% again; a caller that does not want to wait for it calls {@link cancel/1} before it asks again.
 -spec next(channel()) -> {frame, py_frame:frame(), channel()} | {wait, reference(), channel()} | {error, reason()}.
 next(Channel) ->
-    take(Channel#channel{pending = none}).
+    take(Channel).
 
 %% @doc Takes back the promise of a message; the message too, if it came already.
 -spec cancel(channel()) -> channel().
@@ -121,8 +121,8 @@ close(#channel{socket = Socket}) ->
 take(#channel{missing = 0, chunks = Chunks, max_frame = Max} = Channel) ->
     Buffer = join(Chunks),
     case py_frame:decode(Buffer, Max) of
-        {ok, Frame, <<>>} -> {frame, Frame, Channel#channel{chunks = [], missing = 9}};
-        {ok, Frame, Rest} -> {frame, Frame, Channel#channel{chunks = [Rest]}};
+        {ok, Frame, <<>>} -> {frame, Frame, Channel#channel{chunks = [], missing = 9, pending = none}};
+        {ok, Frame, Rest} -> {frame, Frame, Channel#channel{chunks = [Rest], pending = none}};
         {more, Missing} -> read(Channel#channel{chunks = [Buffer], missing = Missing});
         {error, Reason} -> {error, Reason}
     end;
@@ -132,16 +132,21 @@ take(Channel) ->
 -spec read(channel()) -> next().
 read(#channel{missing = Missing} = Channel) when Missing > ?LARGE ->
     ask(Channel, min(Missing, ?PIECE));
-read(#channel{poll = Poll} = Channel) ->
-    poll(Channel, Poll).
+read(#channel{pending = none, polling = Polling} = Channel) ->
+    case py_polling:tries(Polling) of
+        {none, Polling1} -> ask(Channel#channel{polling = Polling1}, 0);
+        {Tries, Polling1} -> poll(Channel#channel{polling = Polling1}, 1, Tries)
+    end;
+read(Channel) ->
+    ask(Channel, 0).
 
--spec poll(channel(), non_neg_integer()) -> next().
-poll(Channel, 0) ->
-    ask(Channel, 0);
-poll(#channel{socket = Socket} = Channel, Tries) ->
+-spec poll(channel(), pos_integer(), pos_integer()) -> next().
+poll(#channel{polling = Polling} = Channel, Try, Tries) when Try > Tries ->
+    ask(Channel#channel{polling = py_polling:miss(Polling)}, 0);
+poll(#channel{socket = Socket, polling = Polling} = Channel, Try, Tries) ->
     case socket:recv(Socket, 0, [], 0) of
-        {ok, Data} -> take(add(Data, Channel));
-        {error, timeout} -> erlang:yield(), poll(Channel, Tries - 1);
+        {ok, Data} -> take(add(Data, Channel#channel{polling = py_polling:hit(Try, Polling)}));
+        {error, timeout} -> erlang:yield(), poll(Channel, Try + 1, Tries);
         {error, Reason} -> {error, Reason}
     end.
 

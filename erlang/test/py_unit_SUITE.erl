@@ -12,7 +12,8 @@ all() ->
         vectors, frame_round_trip, frame_byte_by_byte, frame_refused, text, text_is_bounded, settings, admission, handshake,
         pool_grows_for_each_waiting_call, pool_keeps_to_its_limit, pool_serves_in_order, pool_cancels_what_waits,
         pool_interrupts_what_is_cancelled, pool_insists, pool_interrupts, pool_context_ends, pool_is_full, pool_host_fails, pool_prefers_last_used,
-        pool_spreads_over_hosts, pool_context_never_comes, host_arguments
+        pool_spreads_over_hosts, pool_context_never_comes, host_arguments,
+        polls_are_made, polls_are_made_seldom, polls_are_made_again, polls_that_are_off
     ].
 
 %% Vectors
@@ -271,3 +272,49 @@ host_arguments(_) ->
     ?assertEqual(["host", "--beam", "/s", "--token", <<"t">>, "--max-frame", "67108864", "--max-workers", "1024",
                   "--max-nesting", "100", "--max-async", "1000", "--poll", "0", "--python", "/venv"],
                  py_host:arguments("/s", <<"t">>, Settings)).
+
+%% Polls
+
+%% So many waits for something that would be seen at that look: how many looks that takes, how many of the waits become sleeps.
+waits(Count, At, Polling) ->
+    lists:foldl(
+        fun(_, {Looks, Sleeps, Polling1}) ->
+            case py_polling:tries(Polling1) of
+                {none, Polling2} -> {Looks, Sleeps + 1, Polling2};
+                {Tries, Polling2} when At =< Tries -> {Looks + At, Sleeps, py_polling:hit(At, Polling2)};
+                {Tries, Polling2} -> {Looks + Tries, Sleeps + 1, py_polling:miss(Polling2)}
+            end
+        end,
+        {0, 0, Polling}, lists:seq(1, Count)
+    ).
+
+polls_are_made(_) ->
+    {300, 0, Polling} = waits(100, 3, py_polling:new(25)),
+    %% One that is late now and then does not keep the others waiting.
+    lists:foldl(
+        fun(_, Polling1) ->
+            {25, 1, Polling2} = waits(1, 1000, Polling1),
+            {27, 0, Polling3} = waits(9, 3, Polling2),
+            Polling3
+        end,
+        Polling, lists:seq(1, 10)
+    ).
+
+polls_are_made_seldom(_) ->
+    [begin
+        {Looks, _, Polling} = waits(1000, At, py_polling:new(25)),
+        {Later, _, _} = waits(1000, At, Polling),
+        ?assert(Looks < 1000 * 25 div 4, {At, Looks}),
+        ?assert(Later < 1000 * 25 div 5, {At, Later})
+     end || At <- [26, 60, 100, 101, 100000]].
+
+polls_are_made_again(_) ->
+    [begin
+        {_, _, Polling} = waits(1000, At, py_polling:new(25)),
+        {_, Sleeps, Polling1} = waits(100, 3, Polling),
+        ?assert(Sleeps =< 32, {At, Sleeps}),
+        ?assertMatch({300, 0, _}, waits(100, 3, Polling1))
+     end || At <- [26, 60, 100, 101, 100000]].
+
+polls_that_are_off(_) ->
+    {0, 100, _} = waits(100, 1, py_polling:new(0)).

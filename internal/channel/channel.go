@@ -33,7 +33,7 @@ type Options struct {
 	Path     string // of the node's socket
 	Hello    []byte // payload of the hello frame: a term with its version byte
 	MaxFrame int    // the largest length field sent and accepted; 0 is 64 MiB
-	Poll     int    // how often Receive tries before WantRead; 0 and 1 are once
+	Poll     int    // how often Receive looks before WantRead, when that is worth while; 0 and 1 are once
 }
 
 func (o *Options) maxFrame() int {
@@ -74,6 +74,7 @@ type Channel struct {
 	have    int    // bytes of the frame that is being received, in the caller's buffer
 	ahead   []byte // bytes read past the last frame; aheadAt of them used since
 	aheadAt int
+	polling polling
 	handler etf.Pid
 	began   time.Time // the first Open
 	scratch *scratch  // only during the handshake

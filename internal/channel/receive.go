@@ -11,8 +11,8 @@ const (
 	readAhead = 64 << 10 // bytes asked for while the length of the frame is unknown
 )
 
-// Receive reads the next frame into b: header and payload are b.Bytes()[:HeaderSize+Size] when it is Done. It tries
-// Options.Poll times before WantRead; until it is Done it wants the same buffer, with its content untouched. Bytes
+// Receive reads the next frame into b: header and payload are b.Bytes()[:HeaderSize+Size] when it is Done. It looks
+// some times before WantRead; until it is Done it wants the same buffer, with its content untouched. Bytes
 // read past the frame are kept for the next Receive. Every error is a *DisconnectedError and ends the channel.
 func (c *Channel) Receive(b Buffer) (Header, Status, error) {
 	if err := c.ready("receive"); err != nil {
@@ -93,18 +93,20 @@ func (c *Channel) read(memory []byte, want int) (int, syscall.Errno) {
 	return n, errno
 }
 
-// poll tries to read: Options.Poll times, and once at least. An answer is often on its way, and to look a few times
-// more is cheaper than to sleep and be woken.
+// poll tries to read, as often as polling has it.
 func (c *Channel) poll(b []byte) (n int, errno syscall.Errno) {
-	for tries := max(1, c.options.Poll); tries > 0; tries-- {
+	tries := c.polling.tries(c.options.Poll)
+	for try := 1; try <= tries; try++ {
 		n, errno = recvfrom(c.fd, b)
 		if errno == 0 {
+			c.polling.hit(try, c.options.Poll)
 			return n, 0
 		}
 		if errno != syscall.EAGAIN && errno != syscall.EINTR {
 			return 0, errno
 		}
 	}
+	c.polling.miss()
 	return 0, syscall.EAGAIN
 }
 

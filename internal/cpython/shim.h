@@ -63,11 +63,15 @@ typedef struct {
     uint8_t want_write;
     uint8_t reply_ok;
     uint8_t busy;    /* a call is under way: the frame is taken */
+    uint8_t waits;   /* on its way into Go, or has let others go first there. Read by all */
     uint32_t nested; /* calls of Python that run on this thread for a channel */
 } erlpy_thread;
 
 /* Makes room for size bytes in all; keeps what is there. Returns 0, or -1 when there is no memory. Needs no GIL. */
 int erlpy_buf_grow(erlpy_buf *b, size_t size);
+
+/* Whether other threads wait to get into Go, or to go on there. Any thread, no GIL needed. */
+int erlpy_others_wait(void);
 
 /* Loads libpython, starts the interpreter on the calling thread, makes the module `_erlang` and runs boot.py with the sources.
  * Returns 0 with the GIL held by this thread, or -1 with a message in err. Once per process. */

@@ -129,6 +129,11 @@ static int look_around(int in_call) {
     return none == NULL ? -1 : 0;
 }
 
+static int step_into_go(erlpy_thread *t, int event) {
+    __atomic_store_n(&t->waits, 1, __ATOMIC_RELAXED);
+    return erlpy_go_step(t, event);
+}
+
 /* Sleeps as Go has asked: returns the event to go on with, or 0 when an exception has been raised, with the call forgotten. No GIL. */
 static int sleep_for_go(erlpy_thread *t, PyThreadState **ts, int64_t call_deadline, int in_call) {
     int64_t deadline = t->wait_ns < 0 ? -1 : now_ns() + t->wait_ns;
@@ -153,7 +158,7 @@ int steps_run(erlpy_thread *t, int event) {
     PyThreadState *ts = gil_release();
     for (;;) {
         t->wait_ns = -1;
-        int action = erlpy_go_step(t, event);
+        int action = step_into_go(t, event);
         switch (action) {
         case ERLPY_ACT_SLEEP:
             event = sleep_for_go(t, &ts, deadline, in_call);

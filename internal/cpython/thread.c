@@ -147,6 +147,14 @@ static int any_outside(void) {
     return found;
 }
 
+int erlpy_others_wait(void) {
+    int found = 0;
+    pthread_mutex_lock(&all_lock);
+    for (member *m = all; m != NULL && !found; m = m->next) found = m != self && __atomic_load_n(&m->t.waits, __ATOMIC_RELAXED);
+    pthread_mutex_unlock(&all_lock);
+    return found;
+}
+
 void thread_settle(void) {
     /* It asks, once a ms, since those who come back do not tell. */
     for (int ms = 0; ms < 1000 && any_outside(); ms++) nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);

@@ -119,3 +119,13 @@ func (t *Thread) WakeFD() int { return int(t.wake_fd) }
 
 // SetWakeFD hands over an eventfd; it is closed at the thread's end.
 func (t *Thread) SetWakeFD(fd int) { t.wake_fd = C.int32_t(fd) }
+
+// OthersWait reports whether other threads are on their way into a step, or in LetOthers: they may lack a P.
+func OthersWait() bool { return C.erlpy_others_wait() != 0 }
+
+// LetOthers calls yield, and has this thread be one that waits meanwhile.
+func (t *Thread) LetOthers(yield func()) {
+	t.waits = 1
+	yield()
+	t.waits = 0
+}

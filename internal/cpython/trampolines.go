@@ -13,6 +13,7 @@ import (
 
 //export erlpy_go_step
 func erlpy_go_step(t *C.erlpy_thread, event C.int) (action C.int) {
+	t.waits = 0
 	defer func() {
 		if r := recover(); r != nil {
 			action = C.int(stepPanicked((*Thread)(t), r))

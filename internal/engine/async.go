@@ -103,6 +103,13 @@ func (e *Engine) muxLocked() *channel.Mux {
 	return a.mux
 }
 
+// underWay reports whether the node has calls to answer.
+func (a *async) underWay() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.byID)+len(a.batches) > 0
+}
+
 // answered is what the node's channel calls with the answers that have come.
 func (a *async) answered(answers []channel.Answer) error {
 	rest := answers[:0]

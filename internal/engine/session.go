@@ -15,6 +15,7 @@ type session struct {
 	server *server        // when the thread serves the Go program's calls
 	stack  []entry
 	casts  casts
+	streak int // see takeTurn
 
 	forgotten []uint32 // calls on the worker's channel whose answers nobody waits for any more
 }

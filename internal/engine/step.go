@@ -98,6 +98,7 @@ func (e *Engine) begin(t *cpython.Thread, cast bool) cpython.Action {
 		}
 		return e.fail(t, e.nobody(string(target)))
 	}
+	e.takeTurn(t, s)
 	s.push(entry{kind: outgoing, cast: cast})
 	s.begin()
 	return e.converse(t, s)
