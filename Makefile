@@ -12,7 +12,7 @@ SOURCES := $(wildcard erlang/src/*)
 # All but the root package, whose tests run the Python matrix.
 INNER    = $$($(GO) list ./... | grep -v 'erlpy/erlpy$$')
 
-.PHONY: build demo test bench lint fuzz race asan soak check clean priv
+.PHONY: build demo test bench gobench lint fuzz race asan soak check clean priv
 
 ## build: the command build/erlpy, and the OTP application in build/lib
 build: $(APP)/ebin/erlang_python.app $(APP)/priv/erlpy priv
@@ -63,8 +63,15 @@ asan: build
 	$(GO) build -asan -o build/erlpy-asan ./cmd/erlpy
 	tools/asan.sh
 
-bench: build
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+## bench: what calls cost here, in a few minutes: a table, build/bench.json, and plots in build/bench
+bench:
+	tools/install.sh demo
+	$(MAKE) build
+	build/erlpy bench --json build/bench.json --svg build/bench
+
+## gobench: the Go benchmarks, for benchstat
+gobench:
+	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./...
 
 lint:
 	tools/install.sh lint

@@ -1,5 +1,6 @@
 package cpython
 
+// #include <stdlib.h>
 // #include "shim.h"
 import "C"
 
@@ -128,4 +129,17 @@ func (t *Thread) LetOthers(yield func()) {
 	t.waits = 1
 	yield()
 	t.waits = 0
+}
+
+// NewThread returns a thread's state that belongs to no Python thread, for a Stepper to be tested with. Free releases it.
+func NewThread() *Thread {
+	t := (*Thread)(C.calloc(1, C.sizeof_erlpy_thread))
+	t.fd, t.wake_fd, t.timeout_ns = -1, -1, -1
+	return t
+}
+
+// Free releases what NewThread made.
+func (t *Thread) Free() {
+	C.free(unsafe.Pointer(t.frame.p))
+	C.free(unsafe.Pointer(t))
 }
