@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -36,19 +37,24 @@ func OpenMux(o *Options, answer func(id uint32, ok bool, payload []byte), gone f
 	return m
 }
 
-// Send puts a frame of kind Call, Cast or Cancel on its way. payload is copied. A *LimitError leaves the Mux as it was.
-func (m *Mux) Send(k Kind, id uint32, payload []byte) error {
+// Send puts a frame of kind Call, Cast or Cancel on its way, with a payload in any number of pieces, which are copied. A *LimitError leaves the
+// Mux as it was.
+func (m *Mux) Send(k Kind, id uint32, payload ...[]byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.err != nil {
 		return m.err
 	}
-	if size := len(payload) + uncounted; size > m.limit {
-		return &LimitError{Size: size, Limit: m.limit}
+	size := total(payload)
+	if size+uncounted > m.limit {
+		return &LimitError{Size: size + uncounted, Limit: m.limit}
 	}
 	var header [HeaderSize]byte
-	PutHeader(header[:], len(payload), k, id)
-	m.out = append(append(m.out, header[:]...), payload...)
+	PutHeader(header[:], size, k, id)
+	m.out = append(slices.Grow(m.out, HeaderSize+size), header[:]...)
+	for _, piece := range payload {
+		m.out = append(m.out, piece...)
+	}
 	m.work.Signal()
 	return nil
 }
