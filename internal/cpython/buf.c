@@ -22,29 +22,39 @@ int erlpy_buf_grow(erlpy_buf *b, size_t size) {
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 /* How large a frame may get; the limit does not count its length field. The first page is always there, for the words that say so. */
-static size_t most(void) { return limits.max_frame + 4 > PAGE ? limits.max_frame + 4 : PAGE; }
+static size_t most(void) { return limits.max_frame > PAGE ? smaller(limits.max_frame, UINT32_MAX) + 4 : PAGE; }
 
 static int too_large(void) {
     raise_error(py.PyExc_ValueError, "the frame would exceed max_frame (%zu bytes)", limits.max_frame);
     return -1;
 }
 
+/* What the frame's own bytes may come to. */
+static size_t own_most(const erlpy_buf *b) {
+    size_t parts = b->parts == NULL ? 0 : b->parts->bytes;
+    return most() > parts ? most() - parts : 0;
+}
+
 int buf_begin(erlpy_buf *b) {
+    parts_drop(b);
     b->len = 0;
     b->room = smaller(b->cap, most());
+    b->apart = 0;
     static const uint8_t header[ERLPY_HEADER];
     return put_raw(b, header, sizeof header);
 }
 
+int buf_fits(const erlpy_buf *b, size_t n) { return n <= own_most(b) && b->len <= own_most(b) - n ? 0 : too_large(); }
+
 int buf_more(erlpy_buf *b, size_t n) {
-    if (n > most() || b->len > most() - n) return too_large();
+    if (buf_fits(b, n) < 0) return -1;
     size_t size = b->len + n;
     /* Twice as large each time, so that many small values are not copied over and over; but never beyond the limit. */
     if (size > b->cap && erlpy_buf_grow(b, size < 2 * b->cap ? smaller(2 * b->cap, most()) : size) < 0) {
         py.PyErr_NoMemory();
         return -1;
     }
-    b->room = smaller(b->cap, most());
+    b->room = smaller(b->cap, own_most(b));
     return 0;
 }
 
@@ -55,6 +65,6 @@ int put_atom(erlpy_buf *b, const char *name) {
 }
 
 int put_long_binary(erlpy_buf *b, const char *p, size_t n) {
-    if (n > limits.max_frame || n > UINT32_MAX) return too_large();
+    if (buf_fits(b, 5 + n) < 0) return -1;
     return put_tag32(b, T_BINARY, (uint32_t)n) < 0 ? -1 : put_raw(b, p, n);
 }

@@ -107,6 +107,7 @@ static void describe_error(erlpy_buf *b) {
 /* Runs the call in the frame and leaves its answer there. Needs the GIL. */
 static void run_nested(erlpy_thread *t) {
     erlpy_buf b = take_frame(t);
+    parts_drop(&b); /* of the call that waits: it has been sent */
     PyObject *result = NULL;
     PyObject *request = decode_payload(b.p + ERLPY_HEADER, b.len - ERLPY_HEADER);
     if (request != NULL) {
@@ -115,7 +116,12 @@ static void run_nested(erlpy_thread *t) {
                                         : py.PyObject_CallObject(hooks.dispatch, request);
         drop(request);
     }
-    t->reply_ok = result != NULL && begin_frame(&b) == 0 && encode_term(&b, result, "result") == 0;
+    if (result != NULL && begin_frame(&b) == 0) {
+        buf_part(&b);
+        t->reply_ok = encode_term(&b, result, "result") == 0;
+    } else {
+        t->reply_ok = 0;
+    }
     drop(result);
     if (!t->reply_ok) describe_error(&b);
     give_frame(t, b);
@@ -151,12 +157,19 @@ static int sleep_for_go(erlpy_thread *t, PyThreadState **ts, int64_t call_deadli
 static int run(erlpy_thread *t, int event) {
     int in_call = event == ERLPY_EV_CALL;
     int64_t deadline = in_call && t->timeout_ns >= 0 ? now_ns() + t->timeout_ns : -1;
+    int replied = 0;
     PyThreadState *ts = gil_release();
     for (;;) {
         t->wait_ns = -1;
         int action = erlpy_go_step(t, event);
         switch (action) {
         case ERLPY_ACT_SLEEP:
+            /* A context may sleep for long, and what it has sent is nobody's else. What a call sends is its caller's, who waits. */
+            if (replied && t->frame.parts != NULL && t->frame.parts->count == 0) {
+                gil_take(ts);
+                parts_drop(&t->frame);
+                ts = gil_release();
+            }
             event = sleep_for_go(t, &ts, deadline, in_call);
             if (event == 0) {
                 gil_take(ts);
@@ -171,6 +184,7 @@ static int run(erlpy_thread *t, int event) {
             t->nested--;
             t->busy = 1;
             ts = gil_release();
+            replied = 1;
             event = ERLPY_EV_REPLY;
             break;
         default:
@@ -185,6 +199,7 @@ static PyObject *complete(erlpy_thread *t, int event) {
     t->busy = 1;
     int action = run(t, event);
     t->busy = 0;
+    parts_drop(&t->frame);
     if (action < 0) return NULL;
     if (action == ERLPY_ACT_CLOSED) return own_none();
     erlpy_buf b = take_frame(t);
@@ -218,6 +233,7 @@ static int encode_argument(erlpy_buf *b, PyObject *arg, Py_ssize_t i) {
 
 static int encode_call(erlpy_buf *b, target to, PyObject *const *args, Py_ssize_t nargs) {
     if (begin_call(b, to, nargs) < 0) return -1;
+    buf_part(b);
     for (Py_ssize_t i = 0; i < nargs; i++)
         if (encode_argument(b, args[i], i) < 0) return -1;
     return put_u8(b, T_NIL);
@@ -226,6 +242,7 @@ static int encode_call(erlpy_buf *b, target to, PyObject *const *args, Py_ssize_
 static int encode_tuple_call(erlpy_buf *b, target to, PyObject *args) {
     Py_ssize_t nargs = py.PyTuple_Size(args);
     if (begin_call(b, to, nargs) < 0) return -1;
+    buf_part(b);
     for (Py_ssize_t i = 0; i < nargs; i++)
         if (encode_argument(b, py.PyTuple_GetItem(args, i), i) < 0) return -1;
     return put_u8(b, T_NIL);
@@ -263,6 +280,7 @@ static PyObject *perform(target to, PyObject *const *args, Py_ssize_t nargs, int
     erlpy_buf b = take_frame(t);
     int ok = encode_call(&b, to, args, nargs) == 0;
     give_frame(t, b);
+    if (!ok) parts_drop(&t->frame);
     PyObject *result = ok ? complete(t, event) : NULL;
     leave(t, &extra);
     return result;
@@ -284,6 +302,7 @@ PyObject *steps_submit(target to, PyObject *args, uint64_t token, int64_t timeou
     erlpy_buf b = take_frame(t);
     int ok = encode_tuple_call(&b, to, args) == 0;
     give_frame(t, b);
+    if (!ok) parts_drop(&t->frame);
     PyObject *result = ok ? complete(t, ERLPY_EV_SUBMIT) : NULL;
     leave(t, &extra);
     return result;

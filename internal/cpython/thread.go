@@ -58,11 +58,14 @@ func (t *Thread) Bytes() []byte {
 	return unsafe.Slice((*byte)(t.frame.p), int(t.frame.cap))
 }
 
-// Frame is the part of the buffer that is in use: header and payload.
+// Frame is the part of the buffer that is in use: header and payload, but for large binaries that are Apart.
 func (t *Thread) Frame() []byte { return t.Bytes()[:t.frame.len] }
 
-// SetLen says how much of the buffer is in use.
-func (t *Thread) SetLen(n int) { t.frame.len = C.size_t(n) }
+// SetLen says how much of the buffer is in use, by something that has no parts.
+func (t *Thread) SetLen(n int) {
+	t.frame.len = C.size_t(n)
+	t.Sent()
+}
 
 // Grow makes the buffer at least n bytes long, keeps what is in it, and returns it.
 func (t *Thread) Grow(n int) ([]byte, error) {

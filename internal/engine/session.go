@@ -16,6 +16,7 @@ type session struct {
 	stack  []entry
 	casts  casts
 
+	pieces    [][]byte // of a frame with parts, while it is being sent
 	forgotten []uint32 // calls on the worker's channel whose answers nobody waits for any more
 }
 
