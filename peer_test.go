@@ -49,9 +49,27 @@ var peer = map[string]any{
 		fates.Store(key, "ended")
 		return ctx.Err()
 	},
+	// One of the calls 1 to last under key: each waits for the next one, and the last for none.
+	"chain": func(link []any) any {
+		key, n, last := link[0].(string), link[1].(int), link[2].(int)
+		mine := chained(key, n)
+		if n < last {
+			<-mine
+		}
+		close(chained(key, n-1))
+		return n
+	},
 	"fate":  func(key string) any { fate, _ := fates.Load(key); return fate },
 	"note":  func(key string, value any) { notes.add(key, value) },
 	"noted": func(key string) []any { return notes.of(key) },
+}
+
+// chains are what the calls of chain wait for.
+var chains sync.Map
+
+func chained(key string, n int) chan struct{} {
+	link, _ := chains.LoadOrStore([2]any{key, n}, make(chan struct{}))
+	return link.(chan struct{})
 }
 
 // fates says what became of each call of hang.

@@ -26,6 +26,9 @@ func FuzzDecode(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) > 0 {
+			checkCut(t, b[1:])
+		}
 		for _, typ := range targets {
 			_ = etf.Unmarshal(b, reflect.New(typ).Interface())
 		}

@@ -33,9 +33,6 @@ func hostCommand() *cobra.Command {
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			watchNode()
-			if o.Poll == 0 && cmd.Flags().Changed("poll") {
-				o.Poll = -1 // for the engine, 0 is its default and a negative number none
-			}
 			err := host(cmd.Context(), python, o, token)
 			if err != nil {
 				tellNode(err)
@@ -50,7 +47,7 @@ func hostCommand() *cobra.Command {
 	cmd.Flags().IntVar(&o.MaxWorkers, "max-workers", 0, "most threads with a connection (default 1024)")
 	cmd.Flags().IntVar(&o.MaxNesting, "max-nesting", 0, "most calls within calls on one thread (default 100)")
 	cmd.Flags().IntVar(&o.MaxAsync, "max-async", 0, "most submitted Go functions at once (default 1000)")
-	cmd.Flags().IntVar(&o.Poll, "poll", 0, "tries before a thread sleeps; 0 for none (default chosen by the program)")
+	cmd.Flags().Var(polls{&o.Poll}, "poll", pollUsage)
 	for _, name := range []string{"beam", "token"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
 			panic(err)

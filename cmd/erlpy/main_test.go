@@ -79,6 +79,8 @@ func TestUsage(t *testing.T) {
 		{"script that does not exist", []string{"run", "nope.py"}, 2, "erlpy: can't open 'nope.py': no such file\n"},
 		{"script that is a directory", []string{"run", here}, 2, "erlpy: can't open '" + here + "': is a directory\n"},
 		{"two nodes", []string{"run", "--erl", "x.erl", "--beam", "s", "x.py"}, 2, "[beam erl]"},
+		{"polls below none", []string{"run", "--poll", "-1", "x.py"}, 2, `"--poll" flag: must be an integer from 0`},
+		{"host with bad polls", []string{"host", "--poll", "x"}, 2, `"--poll" flag: must be an integer from 0`},
 		{"host without a token", []string{"host", "--beam", "s"}, 2, `required flag(s) "token"`},
 		{"arguments to version", []string{"version", "x"}, 2, "erlpy: "},
 	}

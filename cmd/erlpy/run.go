@@ -16,8 +16,9 @@ import (
 )
 
 func runCommand() *cobra.Command {
-	var python, socket string
+	var python string
 	var files []string
+	var o engine.Options
 	cmd := &cobra.Command{
 		Use:   "run [flags] SCRIPT [ARGS...]",
 		Short: "Run a Python script that can call functions in Erlang",
@@ -26,13 +27,14 @@ module erlang calls the functions of a node: one started for the script with --e
 		Example: "  erlpy run --erl functions.erl script.py",
 		Args:    scriptArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runScript(cmd.Context(), python, socket, files, args[0], args[1:])
+			return runScript(cmd.Context(), python, o, files, args[0], args[1:])
 		},
 	}
 	cmd.Flags().SetInterspersed(false) // what follows the script is the script's
 	cmd.Flags().StringVar(&python, "python", "", "Python executable or venv (default $VIRTUAL_ENV, else python3 on the PATH)")
 	cmd.Flags().StringArrayVar(&files, "erl", nil, "start a node, compile this Erlang file and register its exported functions of one argument; repeatable")
-	cmd.Flags().StringVar(&socket, "beam", "", "attach to the node that listens on this socket")
+	cmd.Flags().StringVar(&o.BEAM, "beam", "", "attach to the node that listens on this socket")
+	cmd.Flags().Var(polls{&o.Poll}, "poll", pollUsage)
 	cmd.MarkFlagsMutuallyExclusive("erl", "beam")
 	return cmd
 }
@@ -44,7 +46,7 @@ func scriptArgs(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-func runScript(ctx context.Context, python, socket string, files []string, script string, args []string) error {
+func runScript(ctx context.Context, python string, o engine.Options, files []string, script string, args []string) error {
 	if err := readable(script); err != nil {
 		return err
 	}
@@ -58,9 +60,10 @@ func runScript(ctx context.Context, python, socket string, files []string, scrip
 			return &failure{statusFailed, err}
 		}
 		defer node.Stop()
-		socket = node.Socket()
+		o.BEAM = node.Socket()
 	}
-	status, err := engine.RunScript(engine.Options{Install: install, BEAM: socket, Main: true}, script, args)
+	o.Install, o.Main = install, true
+	status, err := engine.RunScript(o, script, args)
 	return outcome(status, err)
 }
 

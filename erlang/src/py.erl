@@ -27,16 +27,21 @@
 -export([state_fetch/1, state_store/2, state_remove/1, state_keys/0, state_clear/0]).
 -export([state_incr/1, state_incr/2, state_decr/1, state_decr/2]).
 %% Insight
--export([stats/0, gc/0, memory_stats/0, configure_logging/0, configure_logging/1]).
+-export([stats/0, gc/0, gc/1, memory_stats/0, tracemalloc_start/0, tracemalloc_start/1, tracemalloc_stop/0]).
+-export([configure_logging/0, configure_logging/1]).
 
--export_type([name/0, code/0, keywords/0, context/0]).
+-export_type([name/0, code/0, keywords/0, options/0, context/0]).
 
 -type name() :: atom() | binary() | string().
 -type code() :: unicode:chardata().
 -type keywords() :: #{name() => term()} | [{name(), term()}].
+-type options() :: #{kwargs => keywords(), timeout => timeout()}.
 -type context() :: pid().
 
 -define(TIMEOUT, 30000).
+
+-define(IS_KEYWORDS(Value), (is_map(Value) orelse is_list(Value))).
+-define(IS_TIMEOUT(Value), (Value =:= infinity orelse is_integer(Value) andalso Value >= 0)).
 
 %% @doc Registers a fun under a name. It gets one list, the arguments of the Python call, and runs in the process that serves the
 %% calling thread. An earlier one of that name is replaced.
@@ -72,12 +77,16 @@ call(Module, Function, Args, Keywords) ->
     call(Module, Function, Args, Keywords, ?TIMEOUT).
 
 %% @doc Calls with a limit in ms. When it runs out `{error, timeout}' is returned, and the Python code interrupted.
+%%
+%% With a context first, a map that holds nothing but `kwargs', `timeout' or both is one of options, as in erlang_python. A function that has a
+%% keyword argument of such a name gets it from a list, `[{timeout, 5}]'.
 -spec call(name(), name(), [term()], keywords(), timeout()) -> py_result:result();
-          (context(), name(), name(), [term()], keywords()) -> py_result:result().
-call(Context, Module, Function, Args, Keywords) when is_pid(Context) ->
-    call(Context, Module, Function, Args, Keywords, ?TIMEOUT);
+          (context(), name(), name(), [term()], keywords() | options()) -> py_result:result().
+call(Context, Module, Function, Args, KeywordsOrOptions) when is_pid(Context) ->
+    {Keywords, Timeout} = options(KeywordsOrOptions),
+    call(Context, Module, Function, Args, Keywords, Timeout);
 call(Module, Function, Args, Keywords, Timeout) ->
-    py_request:perform(any, py_request:call(Module, Function, Args, Keywords), Timeout).
+    perform(py_request:call(Module, Function, Args, Keywords), Timeout).
 
 -spec call(context(), name(), name(), [term()], keywords(), timeout()) -> py_result:result().
 call(Context, Module, Function, Args, Keywords, Timeout) when is_pid(Context) ->
@@ -101,20 +110,20 @@ eval(Code, Locals) ->
 eval(Context, Code, Locals) when is_pid(Context) ->
     eval(Context, Code, Locals, ?TIMEOUT);
 eval(Code, Locals, Timeout) ->
-    py_request:perform(any, py_request:eval(Code, Locals), Timeout).
+    perform(py_request:eval(Code, Locals), Timeout).
 
 -spec eval(context(), code(), keywords(), timeout()) -> py_result:result().
 eval(Context, Code, Locals, Timeout) when is_pid(Context) ->
     py_request:perform({context, Context}, py_request:eval(Code, Locals), Timeout).
 
-%% @doc Runs statements. What they define, later calls of the same process see.
+%% @doc Runs statements, for as long as they take. What they define, later calls of the same process see.
 -spec exec(code()) -> ok | {error, py_result:failure()}.
 exec(Code) ->
-    done(py_request:perform(any, py_request:exec(Code), ?TIMEOUT)).
+    done(perform(py_request:exec(Code), infinity)).
 
 -spec exec(context(), code()) -> ok | {error, py_result:failure()}.
 exec(Context, Code) when is_pid(Context) ->
-    done(py_request:perform({context, Context}, py_request:exec(Code), ?TIMEOUT)).
+    done(py_request:perform({context, Context}, py_request:exec(Code), infinity)).
 
 -spec done(py_result:result()) -> ok | {error, py_result:failure()}.
 done({ok, _}) -> ok;
@@ -123,7 +132,7 @@ done({error, Reason}) -> {error, Reason}.
 %% @doc Python's version, e.g. `<<"3.11.2">>'.
 -spec version() -> {ok, binary()} | {error, py_result:failure()}.
 version() ->
-    py_request:perform(any, py_request:plain(version), ?TIMEOUT).
+    py_request:perform(any, py_request:plain(version, []), ?TIMEOUT).
 
 %% @doc Calls without waiting for the end. A failure is logged.
 -spec cast(name(), name(), [term()]) -> ok.
@@ -229,10 +238,10 @@ stop_contexts() ->
 contexts_started() ->
     py_contexts:running().
 
-%% @doc The context that goes with the scheduler the caller runs on.
+%% @doc The calling process's context: the same each time, as long as there is that one. See {@link py_context_router:bind_context/1}.
 -spec context() -> context().
 context() ->
-    context(erlang:system_info(scheduler_id)).
+    py_context_router:get_context().
 
 %% @doc The context of that number, counted round and round from 1.
 -spec context(pos_integer()) -> context().
@@ -291,7 +300,12 @@ state_decr(Key, N) ->
 %% @doc Has Python collect its garbage, in every host. Gives the number of objects collected.
 -spec gc() -> {ok, non_neg_integer()} | {error, py_result:failure()}.
 gc() ->
-    py_memory:gc(?TIMEOUT).
+    gc(2).
+
+%% @doc The same for the objects of a generation and of those below it.
+-spec gc(py_memory:generation()) -> {ok, non_neg_integer()} | {error, py_result:failure()}.
+gc(Generation) when Generation >= 0, Generation =< 2 ->
+    py_memory:gc(Generation, ?TIMEOUT).
 
 %% @doc Figures of Python's memory: `gc_stats', `gc_count', `gc_threshold', and while tracemalloc runs `traced_memory_current' and
 %% `traced_memory_peak'. With several hosts, those of one of them.
@@ -299,16 +313,30 @@ gc() ->
 memory_stats() ->
     py_memory:stats(?TIMEOUT).
 
-%% @doc Python's `logging' goes to Erlang's `logger' from the level `info' on.
+%% @doc Has Python trace what memory it allocates; {@link memory_stats/0} tells.
+-spec tracemalloc_start() -> ok | {error, py_result:failure()}.
+tracemalloc_start() ->
+    tracemalloc_start(1).
+
+%% @doc The same with that many frames of each traceback.
+-spec tracemalloc_start(pos_integer()) -> ok | {error, py_result:failure()}.
+tracemalloc_start(Frames) when is_integer(Frames), Frames > 0 ->
+    py_memory:trace(Frames, ?TIMEOUT).
+
+-spec tracemalloc_stop() -> ok | {error, py_result:failure()}.
+tracemalloc_stop() ->
+    py_memory:no_trace(?TIMEOUT).
+
+%% @doc Python's `logging' goes to Erlang's `logger'.
 -spec configure_logging() -> ok | {error, py_result:failure()}.
 configure_logging() ->
     configure_logging(#{}).
 
-%% @doc From that `level' on. The hosts that run are told, and those that start later. Metadata of the messages: `python_logger',
-%% `python_thread'.
--spec configure_logging(#{level => py_logging:level(), term() => term()}) -> ok | {error, py_result:failure()}.
+%% @doc From that `level' on, which is `debug' unless given, and in that `format', one of Python's such as `"%(name)s: %(message)s"'. The hosts
+%% that run are told, and those that start later. Metadata of the messages: `python_logger', `python_thread'.
+-spec configure_logging(py_logging:options()) -> ok | {error, py_result:failure()}.
 configure_logging(Options) ->
-    py_logging:configure(maps:get(level, Options, info)).
+    py_logging:configure(Options).
 
 %% @doc What there is now: `handlers', the pids that serve Python threads, idle ones included; the numbers of registered `functions',
 %% of `contexts', `contexts_idle' and `calls_waiting' for one, and of `hosts' that are up.
@@ -318,6 +346,21 @@ stats() ->
     {ok, Stats#{handlers => py_coordinator:threads(), functions => py_registry:count()}}.
 
 %% Inside
+
+%% Where the calling process's calls go.
+-spec perform(py_request:request(), timeout()) -> py_result:result().
+perform(Request, Timeout) ->
+    py_request:perform(py_context_router:where(), Request, Timeout).
+
+-spec options(keywords() | options()) -> {keywords(), timeout()}.
+options(#{kwargs := Keywords, timeout := Timeout} = Map) when map_size(Map) =:= 2, ?IS_KEYWORDS(Keywords), ?IS_TIMEOUT(Timeout) ->
+    {Keywords, Timeout};
+options(#{kwargs := Keywords} = Map) when map_size(Map) =:= 1, ?IS_KEYWORDS(Keywords) ->
+    {Keywords, ?TIMEOUT};
+options(#{timeout := Timeout} = Map) when map_size(Map) =:= 1, ?IS_TIMEOUT(Timeout) ->
+    {#{}, Timeout};
+options(Keywords) ->
+    {Keywords, ?TIMEOUT}.
 
 -spec contexts({ok, [context()]} | timeout | {down, term()}) -> {ok, [context()]} | {error, py_result:failure()}.
 contexts({ok, Contexts}) -> {ok, Contexts};

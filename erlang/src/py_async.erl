@@ -20,6 +20,7 @@
     max_frame :: pos_integer(),
     policy :: py_term:policy(),
     backlog :: py_backlog:backlog(),
+    batches :: py_batches:batches(),
     answered = 0 :: non_neg_integer(),
     %% The message of the socket that says when to read on.
     reading = none :: none | reference(),
@@ -38,13 +39,15 @@
 -spec run(pid(), py_channel:channel()) -> no_return().
 run(Parent, Channel) ->
     process_flag(trap_exit, true),
+    MaxFrame = py_settings:get(max_frame),
     loop(#state{
         parent = Parent,
         debug = sys:debug_options([]),
         channel = py_channel:unpolled(Channel),
-        max_frame = py_settings:get(max_frame),
+        max_frame = MaxFrame,
         policy = case py_settings:get(create_atoms) of true -> create; false -> safe end,
-        backlog = py_backlog:new(py_settings:get(max_async))
+        backlog = py_backlog:new(py_settings:get(max_async)),
+        batches = py_batches:new(MaxFrame)
     }).
 
 %% Waits without end for the socket's message, which comes at the latest when the program at its other end dies.
@@ -68,8 +71,11 @@ messages(Timeout, Left, State) ->
     end.
 
 -spec message(term(), #state{}) -> #state{}.
-message({?MODULE, answer, Worker, Kind, Payload}, State) ->
-    over(Worker, fun() -> {Kind, Payload} end, State);
+message({?MODULE, over, Worker, Outcome}, State) ->
+    over(Worker, Outcome, State);
+message({timeout, Timer, {py_batches, Id}}, #state{batches = Batches} = State) ->
+    {More, Batches1} = py_batches:late(Id, Timer, Batches),
+    start(more(Id, More, State#state{batches = Batches1}));
 message({'$socket', _, select, Handle}, #state{reading = Handle} = State) ->
     State#state{reading = none};
 message({'$socket', _, select, Handle}, #state{writing = {Handle, Rest}} = State) ->
@@ -80,7 +86,7 @@ message({'EXIT', Parent, Reason}, #state{parent = Parent} = State) ->
     stop({shutdown, Reason}, State);
 message({'EXIT', Worker, Reason}, State) ->
     %% After its answer this changes nothing.
-    over(Worker, fun() -> py_function:answer({error, py_failure:raised(exit, Reason, [])}, State#state.max_frame) end, State);
+    over(Worker, {exit, Reason}, State);
 message(Stray, State) ->
     ?LOG_WARNING(#{what => py_stray_message, handler => self(), message => Stray}),
     State.
@@ -99,54 +105,92 @@ frames(Left, #state{channel = Channel} = State) ->
 
 -spec frame(py_frame:frame(), #state{}) -> #state{}.
 frame({call, Id, Payload}, State) ->
-    add(Id, Payload, State);
+    start(add(Id, Payload, unused(Id, State)));
 frame({cast, _Id, Payload}, State) ->
-    add(make_ref(), Payload, State);
-frame({cancel, Id, _}, #state{backlog = Backlog} = State) ->
-    case py_backlog:cancel(Id, Backlog) of
-        {kill, Worker, Backlog1} ->
-            exit(Worker, kill),
-            State#state{backlog = Backlog1};
-        {ok, Backlog1} ->
-            State#state{backlog = Backlog1}
+    start(add(make_ref(), Payload, State));
+frame({calls, Id, Payload}, State) ->
+    case py_batch:new(Id, Payload) of
+        {ok, Batch} -> start(add_batch(Batch, unused(Id, State)));
+        error -> stop({bad_calls, Id}, State)
     end;
+frame({cancel, Id, _}, #state{batches = Batches} = State) ->
+    {Keys, Batches1} = py_batches:cancel(Id, Batches),
+    lists:foldl(fun cancel/2, State#state{batches = Batches1}, Keys);
 frame({bye, _, _}, State) ->
     stop(closed, State);
 frame({Kind, Id, _}, State) ->
     stop({unexpected_frame, Kind, Id}, State).
 
--spec add(py_backlog:key(), binary(), #state{}) -> #state{}.
-add(Key, Payload, #state{backlog = Backlog} = State) ->
-    case py_backlog:add(Key, Payload, Backlog) of
-        {ok, Backlog1} -> start(State#state{backlog = Backlog1});
+-spec unused(py_frame:id(), #state{}) -> #state{}.
+unused(Id, #state{batches = Batches} = State) ->
+    case py_batches:is_key(Id, Batches) of
+        true -> stop({id_in_use, Id}, State);
+        false -> State
+    end.
+
+-spec add(py_backlog:key(), py_backlog:work(), #state{}) -> #state{}.
+add(Key, Work, #state{backlog = Backlog} = State) ->
+    case py_backlog:add(Key, Work, Backlog) of
+        {ok, Backlog1} -> State#state{backlog = Backlog1};
         error -> stop({id_in_use, Key}, State)
+    end.
+
+-spec add_batch(py_batch:batch(), #state{}) -> #state{}.
+add_batch(Batch, #state{batches = Batches} = State) ->
+    {Works, Batches1} = py_batches:add(Batch, Batches),
+    lists:foldl(fun({Key, Work}, S) -> add(Key, Work, S) end, State#state{batches = Batches1}, Works).
+
+-spec cancel(py_backlog:key(), #state{}) -> #state{}.
+cancel(Key, #state{backlog = Backlog} = State) ->
+    case py_backlog:cancel(Key, Backlog) of
+        {kill, Worker, Backlog1} ->
+            exit(Worker, kill),
+            State#state{backlog = Backlog1};
+        {ok, Backlog1} ->
+            State#state{backlog = Backlog1}
     end.
 
 %% Starts what may run. While Python does not take its answers, nothing.
 -spec start(#state{}) -> #state{}.
-start(#state{writing = none, backlog = Backlog, policy = Policy, max_frame = MaxFrame} = State) ->
+start(#state{writing = none, backlog = Backlog} = State) ->
     case py_backlog:next(Backlog) of
-        {start, Key, Payload, Backlog1} ->
-            Channel = self(),
-            Work =
-                case is_reference(Key) of
-                    true -> fun() -> cast(Payload, Policy) end;
-                    false -> fun() -> call(Channel, Payload, Policy, MaxFrame) end
-                end,
-            start(State#state{backlog = py_backlog:started(Key, spawn_link(Work), Backlog1)});
+        {start, Key, Work, Backlog1} ->
+            {Job, State1} = job(Key, Work, State),
+            start(State1#state{backlog = py_backlog:started(Key, spawn_link(Job), Backlog1)});
         {none, Backlog1} ->
             State#state{backlog = Backlog1}
     end;
 start(State) ->
     State.
 
+-spec job(py_backlog:key(), py_backlog:work(), #state{}) -> {fun(() -> ok), #state{}}.
+job(Key, Payload, #state{policy = Policy} = State) when is_reference(Key) ->
+    {fun() -> cast(Payload, Policy) end, State};
+job(Key, Payload, #state{policy = Policy, max_frame = MaxFrame} = State) when is_binary(Payload) ->
+    Besides = case is_tuple(Key) of true -> py_batch:room(); false -> 0 end,
+    Channel = self(),
+    {fun() -> call(Channel, Payload, Policy, MaxFrame, Besides) end, State};
+job(Id, _Batch, #state{policy = Policy, max_frame = MaxFrame, batches = Batches} = State) ->
+    {Batch, Batches1} = py_batches:start(Id, Batches),
+    Channel = self(),
+    {fun() -> batch(Channel, Batch, Policy, MaxFrame) end, State#state{batches = Batches1}}.
+
 %% In a process of its own
 
--spec call(pid(), binary(), py_term:policy(), pos_integer()) -> ok.
-call(Channel, Payload, Policy, MaxFrame) ->
-    {Kind, Answer} = py_function:answer(perform(Payload, Policy), MaxFrame),
-    Channel ! {?MODULE, answer, self(), Kind, Answer},
+-spec call(pid(), binary(), py_term:policy(), pos_integer(), non_neg_integer()) -> ok.
+call(Channel, Payload, Policy, MaxFrame, Besides) ->
+    Channel ! {?MODULE, over, self(), py_function:answer(perform(Payload, Policy), MaxFrame, Besides)},
     ok.
+
+-spec batch(pid(), py_batch:batch(), py_term:policy(), pos_integer()) -> ok.
+batch(Channel, Batch, Policy, MaxFrame) ->
+    case py_batch:work(Channel, Batch, Policy, MaxFrame) of
+        {answered, Frames} ->
+            Channel ! {?MODULE, over, self(), {frames, iolist_to_binary(Frames)}},
+            ok;
+        left ->
+            ok
+    end.
 
 -spec cast(binary(), py_term:policy()) -> ok.
 cast(Payload, Policy) ->
@@ -164,20 +208,44 @@ perform(Payload, Policy) ->
 
 %% What Python gets
 
--spec over(pid(), fun(() -> {ok | error, binary()}), #state{}) -> #state{}.
-over(Worker, Answer, #state{backlog = Backlog, answered = Answered} = State) ->
+-type outcome() :: {ok | error, Payload :: binary()} | {frames, binary()} | {exit, term()}.
+
+-spec over(pid(), outcome(), #state{}) -> #state{}.
+over(Worker, Outcome, #state{backlog = Backlog} = State) ->
     case py_backlog:over(Worker, Backlog) of
-        {ok, Id, Backlog1} when is_integer(Id) ->
-            {Kind, Payload} = Answer(),
-            State1 = debug({out, {Kind, Id, Payload}}, State#state{backlog = Backlog1, answered = Answered + 1}),
-            start(out(py_frame:header(Kind, Id, byte_size(Payload)), Payload, State1));
-        {_, _, Backlog1} ->
-            start(State#state{backlog = Backlog1})
+        {ok, Key, Backlog1} -> start(answer(Key, Outcome, State#state{backlog = Backlog1}));
+        {ignore, none, Backlog1} -> start(State#state{backlog = Backlog1})
     end.
 
--spec out(binary(), binary(), #state{}) -> #state{}.
-out(Header, Payload, #state{out = Out, size = Size} = State) ->
-    State1 = State#state{out = [Out, Header, Payload], size = Size + byte_size(Header) + byte_size(Payload)},
+-spec answer(py_backlog:key(), outcome(), #state{}) -> #state{}.
+answer(Key, _Outcome, State) when is_reference(Key) ->
+    State;
+answer({Id, Index}, Outcome, #state{batches = Batches} = State) ->
+    {Frames, Batches1} = py_batches:single(Id, Index, Outcome, Batches),
+    out(Frames, debug({out, {Id, Frames}}, State#state{batches = Batches1}));
+answer(Id, {frames, Frames}, #state{batches = Batches} = State) ->
+    out(Frames, debug({out, {Id, Frames}}, State#state{batches = py_batches:answered(Id, Batches)}));
+answer(Id, {exit, Reason}, #state{batches = Batches, max_frame = MaxFrame} = State) ->
+    case py_batches:is_key(Id, Batches) of
+        true ->
+            {More, Batches1} = py_batches:ended(Id, Reason, Batches),
+            more(Id, More, State#state{batches = Batches1});
+        false ->
+            answer(Id, py_function:answer({error, py_failure:raised(exit, Reason, [])}, MaxFrame), State)
+    end;
+answer(Id, {Kind, Payload}, #state{answered = Answered} = State) ->
+    State1 = debug({out, {Kind, Id, Payload}}, State#state{answered = Answered + 1}),
+    out([py_frame:header(Kind, Id, byte_size(Payload)), Payload], State1).
+
+-spec more(py_frame:id(), py_batches:more(), #state{}) -> #state{}.
+more(Id, {Frames, Calls}, #state{backlog = Backlog} = State) ->
+    out(Frames, debug({out, {Id, Frames}}, State#state{backlog = py_backlog:add_first(Calls, Backlog)})).
+
+-spec out(iodata(), #state{}) -> #state{}.
+out([], State) ->
+    State;
+out(Frames, #state{out = Out, size = Size} = State) ->
+    State1 = State#state{out = [Out | Frames], size = Size + iolist_size(Frames)},
     case State1#state.size >= ?BATCH of
         true -> flush(State1);
         false -> State1
@@ -225,6 +293,8 @@ debug(Event, #state{debug = Debug} = State) ->
     State#state{debug = sys:handle_debug(Debug, fun write_event/3, self(), Event)}.
 
 -spec write_event(io:device(), term(), term()) -> ok.
+write_event(Device, {out, {Id, Frames}}, Name) ->
+    io:format(Device, "*DBG* ~p out answers of batch ~b, ~b bytes~n", [Name, Id, iolist_size(Frames)]);
 write_event(Device, {Direction, {Kind, Id, Payload}}, Name) ->
     io:format(Device, "*DBG* ~p ~ts ~ts ~b, ~b bytes~n", [Name, Direction, Kind, Id, byte_size(Payload)]).
 
@@ -265,7 +335,7 @@ format_status(_When, [_Dictionary, SysState, Parent, _Debug, State]) ->
         {data, [
             {"Status", SysState},
             {"Parent", Parent},
-            {"Answered", State#state.answered},
+            {"Answered", State#state.answered + py_batches:answers(State#state.batches)},
             {"Running", Running},
             {"Waiting", Waiting},
             {"Blocked", State#state.writing =/= none}

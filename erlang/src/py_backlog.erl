@@ -1,12 +1,14 @@
 %% @doc The calls of one async channel: which run, which wait for their turn. Pure; {@link py_async} does what it says.
 -module(py_backlog).
 
--export([new/1, add/3, next/1, started/3, over/2, cancel/2, workers/1, counts/1]).
--export_type([backlog/0, key/0]).
+-export([new/1, add/3, add_first/2, next/1, started/3, over/2, cancel/2, workers/1, counts/1]).
+-export_type([backlog/0, key/0, work/0]).
 
-%% A call's id, or a reference that stands for a cast, which nobody can cancel.
--type key() :: py_frame:id() | reference().
--type call() :: {waiting, Payload :: binary()} | {running, pid()}.
+%% The id of a call or a batch, that of a call of a batch, or a reference that stands for a cast, which nobody can cancel.
+-type key() :: py_frame:id() | {py_frame:id(), py_batch:index()} | reference().
+%% What is to be done: a call's payload, or a batch.
+-type work() :: binary() | py_batch:batch().
+-type call() :: {waiting, work()} | {running, pid()}.
 
 -record(backlog, {
     max :: pos_integer(),
@@ -24,21 +26,28 @@ new(Max) ->
     #backlog{max = Max}.
 
 %% @doc A call has come in. `error': one of that id is under way already.
--spec add(key(), binary(), backlog()) -> {ok, backlog()} | error.
-add(Key, _Payload, #backlog{calls = Calls}) when is_map_key(Key, Calls) ->
+-spec add(key(), work(), backlog()) -> {ok, backlog()} | error.
+add(Key, _Work, #backlog{calls = Calls}) when is_map_key(Key, Calls) ->
     error;
-add(Key, Payload, #backlog{calls = Calls, queue = Queue} = Backlog) ->
-    {ok, Backlog#backlog{calls = Calls#{Key => {waiting, Payload}}, queue = queue:in(Key, Queue)}}.
+add(Key, Work, #backlog{calls = Calls, queue = Queue} = Backlog) ->
+    {ok, Backlog#backlog{calls = Calls#{Key => {waiting, Work}}, queue = queue:in(Key, Queue)}}.
+
+%% @doc Calls that had their turn already, in a batch, and need another.
+-spec add_first([{key(), work()}], backlog()) -> backlog().
+add_first(Works, Backlog) ->
+    lists:foldr(fun({Key, Work}, #backlog{calls = Calls, queue = Queue} = B) ->
+        B#backlog{calls = Calls#{Key => {waiting, Work}}, queue = queue:in_r(Key, Queue)}
+    end, Backlog, Works).
 
 %% @doc The call whose turn it is, when there is room for one more.
--spec next(backlog()) -> {start, key(), Payload :: binary(), backlog()} | {none, backlog()}.
+-spec next(backlog()) -> {start, key(), work(), backlog()} | {none, backlog()}.
 next(#backlog{max = Max, workers = Workers} = Backlog) when map_size(Workers) >= Max ->
     {none, Backlog};
 next(#backlog{calls = Calls, queue = Queue} = Backlog) ->
     case queue:out(Queue) of
         {{value, Key}, Rest} ->
             case Calls of
-                #{Key := {waiting, Payload}} -> {start, Key, Payload, Backlog#backlog{queue = Rest}};
+                #{Key := {waiting, Work}} -> {start, Key, Work, Backlog#backlog{queue = Rest}};
                 #{} -> next(Backlog#backlog{queue = Rest})
             end;
         {empty, _} ->

@@ -1,7 +1,7 @@
 %% @doc What the node asks of a host itself, over its control channel (PROTOCOL.md, section 4).
 -module(py_control).
 
--export([start_context/3, drop/3, interrupt/3, answer/1, logging/2]).
+-export([start_context/3, drop/3, interrupt/3, answer/1, logging/3]).
 
 %% @doc Has a new thread connect with the token. `{Tag, Outcome}' comes as a message, here as from the others below.
 -spec start_context(pid(), py_handshake:token(), Tag :: term()) -> ok.
@@ -28,10 +28,10 @@ answer({ok, Payload}) ->
 answer(_Outcome) ->
     failed.
 
-%% @doc Has the host's `logging' come here from that level on; waits until it does.
--spec logging(pid(), non_neg_integer()) -> py_conversation:outcome().
-logging(Control, Level) ->
-    ask(Control, {logging, [Level]}, 5000).
+%% @doc Has the host's `logging' come here from that level on, in that format; waits until it does.
+-spec logging(pid(), non_neg_integer(), none | binary()) -> py_conversation:outcome().
+logging(Control, Level, Format) ->
+    ask(Control, {logging, [Level, Format]}, 5000).
 
 -spec tell(pid(), {atom(), [term()]}, term()) -> ok.
 tell(Control, Call, Tag) ->

@@ -8,7 +8,7 @@
 -export([encode/3, header/3, decode/2, length_field/1]).
 -export_type([kind/0, id/0, frame/0, reason/0]).
 
--type kind() :: hello | call | ok | error | cast | cancel | bye.
+-type kind() :: hello | call | ok | error | cast | cancel | bye | calls.
 -type id() :: 0..16#FFFFFFFF.
 -type frame() :: {kind(), id(), Payload :: binary()}.
 -type reason() :: {frame_too_large, pos_integer()} | {bad_length, non_neg_integer()} | {bad_kind, byte()}.
@@ -50,14 +50,15 @@ decode(<<Length:32, Number:8, Id:32, Tail/binary>>, _Max) ->
 decode(Short, _Max) ->
     {more, ?HEADER - byte_size(Short)}.
 
--spec number(kind()) -> 1..7.
+-spec number(kind()) -> 1..8.
 number(hello) -> 1;
 number(call) -> 2;
 number(ok) -> 3;
 number(error) -> 4;
 number(cast) -> 5;
 number(cancel) -> 6;
-number(bye) -> 7.
+number(bye) -> 7;
+number(calls) -> 8.
 
 -spec kind(byte()) -> kind() | unknown.
 kind(1) -> hello;
@@ -67,4 +68,5 @@ kind(4) -> error;
 kind(5) -> cast;
 kind(6) -> cancel;
 kind(7) -> bye;
+kind(8) -> calls;
 kind(_) -> unknown.

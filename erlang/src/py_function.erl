@@ -1,7 +1,7 @@
 %% @doc Python's calls of the node, from payload to payload: what is asked for, running it, and what is answered.
 -module(py_function).
 
--export([decode/2, run/2, answer/2]).
+-export([decode/2, run/2, answer/2, answer/3]).
 -export_type([result/0]).
 
 -type result() :: {ok, term()} | {error, py_failure:failure()}.
@@ -27,12 +27,17 @@ run(Target, Args) ->
 
 %% @doc The kind and the payload of the frame that answers a call, within the limit.
 -spec answer(result(), pos_integer()) -> {ok | error, binary()}.
-answer({Kind, Term}, MaxFrame) ->
-    case py_term:encode(Term, MaxFrame) of
+answer(Result, MaxFrame) ->
+    answer(Result, MaxFrame, 0).
+
+%% @doc The same for a frame that holds so many bytes besides.
+-spec answer(result(), pos_integer(), non_neg_integer()) -> {ok | error, binary()}.
+answer({Kind, Term}, MaxFrame, Besides) ->
+    case py_term:encode(Term, MaxFrame, Besides) of
         {ok, Payload} ->
             {Kind, Payload};
         {error, Limit} ->
-            {ok, Payload} = py_term:encode(py_failure:shrink(Kind, Term, Limit), MaxFrame),
+            {ok, Payload} = py_term:encode(py_failure:shrink(Kind, Term, Limit), MaxFrame, Besides),
             {error, Payload}
     end.
 

@@ -1,8 +1,8 @@
 %% @doc What is asked of Python: the calls of PROTOCOL.md, section 4, and having them done for the calling process or another.
 -module(py_request).
 
--export([call/4, eval/2, exec/1, stream/5, stream_eval/3, plain/1]).
--export([perform/3, space/0, job/4, policy/0]).
+-export([call/4, eval/2, exec/1, stream/5, stream_eval/3, plain/2]).
+-export([perform/3, perform/4, space/0, job/4, policy/0]).
 -export_type([request/0, where/0]).
 
 %% A target, its arguments but for the namespace, and whether that namespace is needed (`keep'), wanted (`space') or unknown to the target.
@@ -35,26 +35,37 @@ stream_eval(Ref, Code, Locals) ->
     {eval, EvalArgs, Keep} = eval(Code, Locals),
     {stream_eval, [Ref | EvalArgs], Keep}.
 
-%% @doc One that has neither arguments nor a namespace.
--spec plain(version | gc | memory) -> request().
-plain(Target) ->
-    {Target, [], none}.
+%% @doc One that has no namespace.
+-spec plain(version | gc | memory, [term()]) -> request().
+plain(Target, Args) ->
+    {Target, Args, none}.
 
 %% @doc Has it done for the calling process. Inside a registered function the waiting thread is the one that is called, unless another
 %% context is asked for.
 -spec perform(where(), request(), timeout()) -> py_result:result().
 perform(Where, Request, Timeout) ->
-    case job(Where, Request, space(), self()) of
-        {ok, Job} -> py_result:result(perform(Job, Timeout), policy());
+    perform(Where, Request, space(), Timeout).
+
+%% @doc The same in a namespace of the caller's choice.
+-spec perform(where(), request(), py_conversation:space(), timeout()) -> py_result:result().
+perform(Where, Request, Space, Timeout) ->
+    case job(Where, Request, Space, self()) of
+        {ok, Job} -> py_result:result(run(Job, Timeout), policy());
         {error, Limit} -> py_result:limit(Limit)
     end.
 
--spec perform(py_contexts:job(), timeout()) -> py_contexts:outcome().
-perform(#{where := Where, payload := Payload} = Job, Timeout) ->
-    case py_conversation:inside() of
-        {true, _} when Where =:= any; Where =:= {context, self()} -> py_conversation:nested(Payload, Timeout);
-        _ -> py_contexts:run(Job, Timeout)
+-spec run(py_contexts:job(), timeout()) -> py_contexts:outcome().
+run(#{where := Where, payload := Payload} = Job, Timeout) ->
+    case py_conversation:inside() =/= false andalso waits_for_us(Where) of
+        true -> py_conversation:nested(Payload, Timeout);
+        false -> py_contexts:run(Job, Timeout)
     end.
+
+%% Whether it is the Python thread that waits for the function that this process runs. A context's handler has started the process for that.
+-spec waits_for_us(where()) -> boolean().
+waits_for_us(any) -> true;
+waits_for_us({context, Context}) -> Context =:= self() orelse process_info(self(), parent) =:= {parent, Context};
+waits_for_us({host, _}) -> false.
 
 %% @doc The namespace of what the calling process asks for.
 -spec space() -> py_conversation:space().

@@ -59,9 +59,10 @@ prepare(Socket, Files) ->
 
 -spec start(string()) -> ok | {error, unicode:chardata()}.
 start(Socket) ->
-    %% The program that started this node is itself where Python runs.
     ok = application:load(erlang_python),
-    ok = application:set_env(erlang_python, hosts, 0),
+    %% The program that started this node is itself where Python runs, unless the command line says otherwise.
+    Hosts = application:get_env(erlang_python, hosts, 0),
+    ok = application:set_env(erlang_python, hosts, Hosts),
     ok = application:set_env(erlang_python, socket, Socket),
     case application:ensure_all_started(erlang_python) of
         {ok, _} -> ok;
@@ -132,10 +133,10 @@ wait(Line) ->
             stop(0)
     end.
 
-%% Stops in good order, so that the socket goes, without the node's report of it: to the user this is the end of a script.
+%% Stops in good order, so that the socket goes, without the node's reports of it: to the user this is the end of a script.
 -spec stop(0 | 1) -> no_return().
 stop(Status) ->
-    ok = logger:set_primary_config(level, error),
+    ok = logger:set_primary_config(level, none),
     _ = application:stop(erlang_python),
     clear(),
     halt(Status).

@@ -1,7 +1,7 @@
 %% @doc Payloads: one term in the external term format. Pure.
 -module(py_term).
 
--export([encode/1, encode/2, decode/2, words/0]).
+-export([encode/1, encode/2, encode/3, decode/2, words/0]).
 
 -type policy() :: safe | create.
 %% Whether a payload may make atoms that this node does not have yet (application setting `create_atoms').
@@ -16,8 +16,13 @@ encode(Term) ->
 %% @doc The payload of a term, unless its frame would exceed the limit.
 -spec encode(term(), pos_integer()) -> {ok, binary()} | {error, {limit, binary()}}.
 encode(Term, MaxFrame) ->
+    encode(Term, MaxFrame, 0).
+
+%% @doc The same for a frame that holds so many bytes besides.
+-spec encode(term(), pos_integer(), non_neg_integer()) -> {ok, binary()} | {error, {limit, binary()}}.
+encode(Term, MaxFrame, Besides) ->
     Payload = encode(Term),
-    case py_frame:length_field(byte_size(Payload)) of
+    case py_frame:length_field(byte_size(Payload) + Besides) of
         Size when Size =< MaxFrame -> {ok, Payload};
         Size -> {error, limit(Size, MaxFrame)}
     end.

@@ -157,7 +157,7 @@ memory(_) ->
 
 logging(_) ->
     listen(),
-    ok = py:configure_logging(),
+    ok = py:configure_logging(#{level => info}),
     log("logging.getLogger('shop.till').warning('sold %s for %d', 'žluť', 5)"),
     #{level := warning, msg := Text, meta := #{python_logger := <<"shop.till">>, python_thread := Thread}} = logged(),
     ?assertEqual("sold žluť for 5", text(Text)),

@@ -7,6 +7,7 @@
 -export([maybe_fail/1, fail_error/1, fail_unicode/1]).
 -export([fail_exit/1, fail_throw/1, bad_match/1, kill_me/1, kill_channel/1]).
 -export([make_fun/1, make_port/1, make_ref_/1, make_improper/1, make_bits/1, latin1_atom/1, weird_map/1, clash_map/1]).
+-export([chain/1, die_at/1, kill_channel_at/1]).
 -export([hang/1, fate/1, note/1, noted/1, call_python/1, eval_python/1]).
 -export([mailbox/1, mail/1, close_mailbox/1, remote_pid/1]).
 -export([register/0]).
@@ -107,6 +108,38 @@ weird_map([]) -> #{#{} => 1}.
 %% Two keys for Erlang, one for Python.
 -spec clash_map([term()]) -> map().
 clash_map([]) -> #{1 => a, 1.0 => b}.
+
+%% One of the calls 1 to Last under Key: each waits for the next one, and the last for none.
+-spec chain([term()]) -> pos_integer().
+chain([[Key, N, Last]]) ->
+    true = register(link_name(Key, N), self()),
+    case N of
+        Last -> ok;
+        _ -> receive {chain, Key} -> ok end
+    end,
+    pass(Key, N - 1),
+    N.
+
+-spec pass(binary(), non_neg_integer()) -> ok.
+pass(_Key, 0) ->
+    ok;
+pass(Key, N) ->
+    case whereis(link_name(Key, N)) of
+        undefined -> erlang:yield(), pass(Key, N);
+        Pid -> Pid ! {chain, Key}, ok
+    end.
+
+-spec link_name(binary(), pos_integer()) -> atom().
+link_name(Key, N) -> binary_to_atom(<<"chain ", Key/binary, $\s, (integer_to_binary(N))/binary>>).
+
+%% Itself, but for 42, which is the end of the process.
+-spec die_at([term()]) -> term().
+die_at([42]) -> kill_me([]);
+die_at([X]) -> X.
+
+-spec kill_channel_at([term()]) -> term().
+kill_channel_at([42]) -> kill_channel([]);
+kill_channel_at([X]) -> X.
 
 %% Never returns, but for an empty key. What became of it is told by fate/1.
 -spec hang([term()]) -> none | no_return().

@@ -52,7 +52,7 @@ above(Directory) ->
 %% Frames
 
 frames() ->
-    [{Kind, Id, Payload} || Kind <- [hello, call, ok, error, cast, cancel, bye], Id <- [0, 1, 16#FFFFFFFF], Payload <- [<<>>, <<1>>, <<0:8000>>]].
+    [{Kind, Id, Payload} || Kind <- [hello, call, ok, error, cast, cancel, bye, calls], Id <- [0, 1, 16#FFFFFFFF], Payload <- [<<>>, <<1>>, <<0:8000>>]].
 
 frame_round_trip(_) ->
     [begin
@@ -72,7 +72,7 @@ frame_refused(_) ->
     {error, {bad_length, 4}} = py_frame:decode(<<4:32>>, 100),
     {error, {frame_too_large, 101}} = py_frame:decode(<<101:32>>, 100),
     {error, {bad_kind, 0}} = py_frame:decode(<<5:32, 0, 0:32>>, 100),
-    {error, {bad_kind, 8}} = py_frame:decode(<<5:32, 8, 0:32>>, 100).
+    {error, {bad_kind, 9}} = py_frame:decode(<<5:32, 9, 0:32>>, 100).
 
 %% Text
 
@@ -267,7 +267,7 @@ pool_context_never_comes(_) ->
     {[{grow, Host}], _} = py_pool:submit(R, P3).
 
 host_arguments(_) ->
-    {ok, Settings} = py_settings:check(#{python => "/venv"}),
+    {ok, Settings} = py_settings:check(#{python => "/venv", poll => 0}),
     ?assertEqual(["host", "--beam", "/s", "--token", <<"t">>, "--max-frame", "67108864", "--max-workers", "1024",
-                  "--max-nesting", "100", "--max-async", "1000", "--python", "/venv"],
+                  "--max-nesting", "100", "--max-async", "1000", "--poll", "0", "--python", "/venv"],
                  py_host:arguments("/s", <<"t">>, Settings)).

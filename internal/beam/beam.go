@@ -12,9 +12,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -32,6 +34,9 @@ type Options struct {
 	Stdout io.Writer // of the node; nil discards. An *os.File is handed to it, anything else is copied to
 	Stderr io.Writer
 	Socket string // where the node is to listen; "" is a place in a temporary directory of its own
+
+	// Settings of the application, by name, each an Erlang term: "poll": "0". Without hosts among them the node starts no Python.
+	Settings map[string]string
 }
 
 // StartError is why a node did not become ready, in its own words: for a file that does not compile, those of the
@@ -72,8 +77,7 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		return nil, err
 	}
 	n.line = ours
-	args := []string{"-noshell", "-boot", "no_dot_erlang", "-kernel", "logger", logToStderr, "-pa", filepath.Join(app, "ebin"), "-s", "py_run", "main", "-extra", n.socket}
-	n.cmd = exec.Command(erl, append(args, o.Files...)...)
+	n.cmd = exec.Command(erl, arguments(o, app, n.socket)...)
 	n.cmd.Stdout, n.cmd.Stderr = o.Stdout, o.Stderr
 	n.cmd.ExtraFiles = []*os.File{theirs}
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -91,6 +95,15 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		return nil, err
 	}
 	return n, nil
+}
+
+// arguments is the node's command line.
+func arguments(o Options, app, socket string) []string {
+	args := []string{"-noshell", "-boot", "no_dot_erlang", "-kernel", "logger", logToStderr, "-pa", filepath.Join(app, "ebin")}
+	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
+		args = append(args, "-"+appName, name, o.Settings[name])
+	}
+	return append(append(args, "-s", "py_run", "main", "-extra", socket), o.Files...)
 }
 
 // logToStderr keeps the node's log out of the standard output, which is the script's.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -130,6 +131,30 @@ type memory []byte
 func (m memory) Bytes() []byte            { return m }
 func (m memory) Grow(int) ([]byte, error) { return nil, io.ErrShortBuffer }
 
+// Without hosts among the settings there are none, which a caller of Python is told at once.
+func TestStartSettings(t *testing.T) {
+	file := writeFile(t, "settings.erl", "-module(settings).\n-export([setting/1]).\nsetting([Name]) -> py_settings:get(binary_to_atom(Name)).\n")
+	for name, test := range map[string]struct {
+		settings map[string]string
+		want     map[string]any
+	}{
+		"none": {nil, map[string]any{"hosts": 0, "poll": 25}},
+		"some": {
+			map[string]string{"hosts": "2", "poll": "0", "python": `"/no/such/python"`, "max_async": "7"},
+			map[string]any{"hosts": 2, "poll": 0, "max_async": 7},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := start(t, beam.Options{AppDir: application(t), Files: []string{file}, Settings: test.settings})
+			for name, want := range test.want {
+				if got := callNode(t, n.Socket(), "setting", name); !reflect.DeepEqual(got, want) {
+					t.Errorf("%s is %v, want %v", name, got, want)
+				}
+			}
+		})
+	}
+}
+
 func TestStartGivenSocket(t *testing.T) {
 	dir, err := os.MkdirTemp("/tmp", "beam")
 	if err != nil {
@@ -159,6 +184,7 @@ func TestStartErrors(t *testing.T) {
 	}{
 		"compile error": {beam.Options{Files: []string{bad}}, []string{bad + ":", "syntax error"}},
 		"no such file":  {beam.Options{Files: []string{missing}}, []string{missing, "no such file"}},
+		"bad setting":   {beam.Options{Settings: map[string]string{"poll": "never"}}, []string{"setting poll must be an integer from 0, not never"}},
 		"bad socket":    {beam.Options{Socket: "/nonexistent/dir/s"}, []string{"/nonexistent/dir/s"}},
 		"dies":          {beam.Options{Erl: fakeErl(t, "exit 3")}, []string{"exit status 3"}},
 		"killed":        {beam.Options{Erl: fakeErl(t, "kill -9 $$")}, []string{"signal: killed"}},

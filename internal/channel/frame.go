@@ -27,9 +27,10 @@ const (
 	Cast
 	Cancel
 	Bye
+	Calls
 )
 
-var kindNames = [...]string{Hello: "hello", Call: "call", OK: "ok", Error: "error", Cast: "cast", Cancel: "cancel", Bye: "bye"}
+var kindNames = [...]string{Hello: "hello", Call: "call", OK: "ok", Error: "error", Cast: "cast", Cancel: "cancel", Bye: "bye", Calls: "calls"}
 
 // String returns the name that PROTOCOL.md uses.
 func (k Kind) String() string {
@@ -39,7 +40,7 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", uint8(k))
 }
 
-func (k Kind) valid() bool { return k >= Hello && k <= Bye }
+func (k Kind) valid() bool { return k >= Hello && k <= Calls }
 
 // Header is the fixed part of a frame.
 type Header struct {

@@ -31,7 +31,7 @@ func TestHeader(t *testing.T) {
 }
 
 func TestKindString(t *testing.T) {
-	for k, want := range map[channel.Kind]string{0: "kind 0", channel.Hello: "hello", channel.Bye: "bye", 8: "kind 8", 255: "kind 255"} {
+	for k, want := range map[channel.Kind]string{0: "kind 0", channel.Hello: "hello", channel.Calls: "calls", 9: "kind 9", 255: "kind 255"} {
 		if got := k.String(); got != want {
 			t.Errorf("Kind(%d) is %q, want %q", uint8(k), got, want)
 		}

@@ -1,10 +1,8 @@
 package channel
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"slices"
 	"sync"
@@ -12,36 +10,78 @@ import (
 	"time"
 )
 
+// A buffer that grew beyond this is not kept.
+const keepOut = 1 << 20
+
 // Mux is a channel of role async (PROTOCOL.md section 4.1): any number of calls in flight, answered in any order. Unlike a Channel it
 // belongs to no thread, and works with goroutines that block. Its methods may be called from any goroutine, and do not block.
 type Mux struct {
 	options *Options
-	answer  func(id uint32, ok bool, payload []byte)
+	answer  func([]Answer) error
 	gone    func(*Mux, error)
 
-	mu     sync.Mutex
-	work   *sync.Cond
-	out    []byte // frames that wait to be written
-	limit  int    // the smaller of both max_frame, once known
-	closed bool
-	err    error
-	conn   net.Conn
+	mu      sync.Mutex
+	work    *sync.Cond
+	out     []byte // frames that wait to be written
+	limit   int    // the smaller of both max_frame, once known
+	closed  bool
+	err     error
+	conn    net.Conn
+	direct  *direct // nil until frames may be written
+	writing bool    // the writer is about to, or waits until it can
 }
 
-// OpenMux returns a Mux that connects in the background. answer is called for every ok and error frame, gone once when the connection has
-// ended or could not be made; both on a goroutine of the Mux's. payload belongs to the callee.
-func OpenMux(o *Options, answer func(id uint32, ok bool, payload []byte), gone func(*Mux, error)) *Mux {
+// Answer is an ok or an error frame.
+type Answer struct {
+	ID      uint32
+	OK      bool
+	Payload []byte
+}
+
+// OpenMux returns a Mux that connects in the background. answer is called with the answers as they come in, as many at a time as have come; what
+// it returns ends the connection, unless it is nil. gone is called once when the connection has ended or could not be made. Both are called on a
+// goroutine of the Mux's. The payloads belong to the callee, the slice of answers does not.
+func OpenMux(o *Options, answer func([]Answer) error, gone func(*Mux, error)) *Mux {
 	m := &Mux{options: o, answer: answer, gone: gone, limit: o.maxFrame()}
 	m.work = sync.NewCond(&m.mu)
 	go m.run()
 	return m
 }
 
-// Send puts a frame of kind Call, Cast or Cancel on its way, with a payload in any number of pieces, which are copied. A *LimitError leaves the
-// Mux as it was.
+// Send puts a frame on its way, together with others that are sent at about the same time. The pieces of its payload are copied. A *LimitError
+// leaves the Mux as it was.
 func (m *Mux) Send(k Kind, id uint32, payload ...[]byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	err := m.put(k, id, payload...)
+	if err == nil && !m.writing {
+		m.work.Signal()
+	}
+	return err
+}
+
+// SendNow is Send for a frame that others have been gathered in already: it is written right here, if the socket takes it.
+func (m *Mux) SendNow(k Kind, id uint32, payload []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	err := m.put(k, id, payload)
+	if err != nil || m.writing {
+		return err
+	}
+	if m.direct != nil {
+		m.out = m.out[:copy(m.out, m.direct.write(m.out))]
+	}
+	switch {
+	case len(m.out) > 0:
+		m.work.Signal()
+	case cap(m.out) > keepOut:
+		m.out = nil
+	}
+	return nil
+}
+
+// put appends a frame to what waits to be written.
+func (m *Mux) put(k Kind, id uint32, payload ...[]byte) error {
 	if m.err != nil {
 		return m.err
 	}
@@ -55,7 +95,6 @@ func (m *Mux) Send(k Kind, id uint32, payload ...[]byte) error {
 	for _, piece := range payload {
 		m.out = append(m.out, piece...)
 	}
-	m.work.Signal()
 	return nil
 }
 
@@ -97,28 +136,26 @@ func (m *Mux) serve() error {
 	if closed {
 		return m.lost("connect", errClosed)
 	}
-	in := bufio.NewReaderSize(conn, readAhead)
+	in := newMuxReader(conn, max(m.options.maxFrame(), together))
 	if err := m.greet(conn, in); err != nil {
 		return err
 	}
+	m.mu.Lock()
+	m.direct = newDirect(conn)
+	m.mu.Unlock()
 	go m.write(conn)
 	for {
-		h, payload, err := m.read(in)
+		answers, err := in.answers()
+		if err == nil {
+			err = m.answer(answers)
+		}
 		if err != nil {
 			return m.lost("receive", err)
-		}
-		switch h.Kind {
-		case OK, Error:
-			m.answer(h.ID, h.Kind == OK, payload)
-		case Bye:
-			return m.lost("receive", io.EOF)
-		default:
-			return m.lost("receive", protocolError(fmt.Sprintf("a frame of %v on an async channel", h.Kind)))
 		}
 	}
 }
 
-func (m *Mux) greet(conn net.Conn, in *bufio.Reader) error {
+func (m *Mux) greet(conn net.Conn, in *muxReader) error {
 	hello := make([]byte, HeaderSize, HeaderSize+len(m.options.Hello))
 	PutHeader(hello, len(m.options.Hello), Hello, 0)
 	if err := conn.SetDeadline(time.Now().Add(OpenLimit)); err != nil {
@@ -127,7 +164,7 @@ func (m *Mux) greet(conn net.Conn, in *bufio.Reader) error {
 	if _, err := conn.Write(append(hello, m.options.Hello...)); err != nil {
 		return m.lost("hello", unwrapped(err))
 	}
-	h, payload, err := m.read(in)
+	h, payload, err := in.frame()
 	if err != nil {
 		return m.lost("hello", unwrapped(err))
 	}
@@ -141,25 +178,12 @@ func (m *Mux) greet(conn net.Conn, in *bufio.Reader) error {
 	return conn.SetDeadline(time.Time{})
 }
 
-func (m *Mux) read(in *bufio.Reader) (Header, []byte, error) {
-	var head [HeaderSize]byte
-	if _, err := io.ReadFull(in, head[:]); err != nil {
-		return Header{}, nil, err
-	}
-	h := ParseHeader(head[:])
-	if err := judge(h, m.options.maxFrame()); err != nil {
-		return h, nil, err
-	}
-	payload := make([]byte, h.Size)
-	_, err := io.ReadFull(in, payload)
-	return h, payload, err
-}
-
 // write sends whatever has gathered, in one piece.
 func (m *Mux) write(conn net.Conn) {
 	var spare []byte
 	for {
 		m.mu.Lock()
+		m.writing = false
 		for len(m.out) == 0 && m.err == nil && !m.closed {
 			m.work.Wait()
 		}
@@ -170,12 +194,13 @@ func (m *Mux) write(conn net.Conn) {
 		}
 		batch := m.out
 		m.out = spare[:0]
+		m.writing = true
 		m.mu.Unlock()
 		if _, err := conn.Write(batch); err != nil {
 			conn.Close() // the reader tells
 			return
 		}
-		if spare = batch; cap(spare) > 1<<20 {
+		if spare = batch; cap(spare) > keepOut {
 			spare = nil
 		}
 	}

@@ -21,8 +21,11 @@ type answer struct {
 func openMux(t *testing.T, n *node, info []byte) (m *channel.Mux, p *peer, answers chan answer, gone chan error) {
 	t.Helper()
 	answers, gone = make(chan answer, 1000), make(chan error, 1)
-	m = channel.OpenMux(n.options(), func(id uint32, ok bool, payload []byte) {
-		answers <- answer{id, ok, string(payload)}
+	m = channel.OpenMux(n.options(), func(batch []channel.Answer) error {
+		for _, a := range batch {
+			answers <- answer{a.ID, a.OK, string(a.Payload)}
+		}
+		return nil
 	}, func(_ *channel.Mux, err error) { gone <- err })
 	t.Cleanup(m.Close)
 	p = n.accept()
@@ -100,7 +103,7 @@ func TestMuxLimit(t *testing.T) {
 func TestMuxCannotOpen(t *testing.T) {
 	gone := make(chan error, 1)
 	tell := func(_ *channel.Mux, err error) { gone <- err }
-	nobody := func(uint32, bool, []byte) { t.Error("an answer from nobody") }
+	nobody := func([]channel.Answer) error { t.Error("an answer from nobody"); return nil }
 
 	m := channel.OpenMux(&channel.Options{Path: "/nowhere/s", Hello: ourHello}, nobody, tell)
 	_ = m.Send(channel.Call, 1, nil) // may be on its way before that is known

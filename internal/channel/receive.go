@@ -69,7 +69,7 @@ func judge(h Header, limit int) error {
 		return protocolError(fmt.Sprintf("a frame of length %d", h.Size+uncounted))
 	case h.Size+uncounted > limit:
 		return protocolError(fmt.Sprintf("a frame of %d bytes, over the limit of %d bytes (max_frame)", h.Size+uncounted, limit))
-	case !h.Kind.valid():
+	case !h.Kind.valid(), h.Kind == Calls:
 		return protocolError(fmt.Sprintf("a frame of %v", h.Kind))
 	}
 	return nil

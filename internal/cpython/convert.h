@@ -61,8 +61,10 @@ enum { WRAP_PID, WRAP_REF, WRAP_TERM };
 
 /* The tools below need the GIL and return 0, or -1 with a Python exception set. */
 
-/* Appends one term, without the version byte. where names the object in an error: "args[0]", "result". */
+/* Appends one term, without the version byte. where names the object in an error: "result", "value". */
 int encode_term(erlpy_buf *b, PyObject *o, const char *where);
+/* The same for the i-th argument of a call. */
+int encode_argument(erlpy_buf *b, PyObject *o, Py_ssize_t i);
 
 /* The object of a whole payload, version byte included; a new reference, or NULL with an exception set. */
 PyObject *decode_payload(const uint8_t *p, size_t n);

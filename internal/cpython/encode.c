@@ -371,11 +371,11 @@ static int step(encoder *e) {
 }
 
 /* Puts the place before the message of a TypeError or ValueError: "args[1]['x']: set has no Erlang term". */
-static void name_place(encoder *e, const char *where) {
+static void name_place(encoder *e, const char *where, Py_ssize_t index) {
     if (!py.PyErr_ExceptionMatches(py.PyExc_TypeError) && !py.PyErr_ExceptionMatches(py.PyExc_ValueError)) return;
     PyObject *exc = take_error();
     char path[400];
-    size_t used = (size_t)snprintf(path, sizeof path, "%s", where);
+    size_t used = (size_t)(index < 0 ? snprintf(path, sizeof path, "%s", where) : snprintf(path, sizeof path, "%s[%zd]", where, index));
     for (size_t i = 0; i < e->depth && used < sizeof path; i++) {
         level *l = &e->stack[i];
         if (i == 12 && e->depth > 16) { /* deep: the outermost places are enough */
@@ -408,7 +408,7 @@ static void name_place(encoder *e, const char *where) {
 }
 
 /* The stack is not cleared: most of it is never used. */
-static int encode_on_stack(erlpy_buf *b, PyObject *o, PyTypeObject *t, const char *where) {
+static int encode_on_stack(erlpy_buf *b, PyObject *o, PyTypeObject *t, const char *where, Py_ssize_t index) {
     encoder e;
     e.buf = b;
     e.stack = e.inline_stack;
@@ -416,16 +416,20 @@ static int encode_on_stack(erlpy_buf *b, PyObject *o, PyTypeObject *t, const cha
     e.cap = sizeof e.inline_stack / sizeof e.inline_stack[0];
     int result = encode_other(&e, o, t, 0);
     while (result != FAILED && e.depth > 0) result = step(&e);
-    if (result == FAILED) name_place(&e, where);
+    if (result == FAILED) name_place(&e, where, index);
     while (e.depth > 0) pop(&e);
     if (e.stack != e.inline_stack) free(e.stack);
     return result == FAILED ? -1 : 0;
 }
 
-int encode_term(erlpy_buf *b, PyObject *o, const char *where) {
+static int encode_at(erlpy_buf *b, PyObject *o, const char *where, Py_ssize_t index) {
     PyTypeObject *t = type_of(o);
     int result = put_scalar(b, o, t);
-    if (result == OTHER) return encode_on_stack(b, o, t, where);
-    if (result == FAILED) name_place(&(encoder){.depth = 0}, where);
+    if (result == OTHER) return encode_on_stack(b, o, t, where, index);
+    if (result == FAILED) name_place(&(encoder){.depth = 0}, where, index);
     return result;
 }
+
+int encode_term(erlpy_buf *b, PyObject *o, const char *where) { return encode_at(b, o, where, -1); }
+
+int encode_argument(erlpy_buf *b, PyObject *o, Py_ssize_t i) { return encode_at(b, o, "args", i); }

@@ -5,6 +5,7 @@
 
 #include "convert.h"
 #include "errors.h"
+#include "pipeline.h"
 #include "refs.h"
 #include "steps.h"
 
@@ -119,18 +120,38 @@ static PyObject *erlang_submit(PyObject *self, PyObject *const *args, Py_ssize_t
     unsigned long long token = py.PyLong_AsUnsignedLongLong(args[0]);
     if (py.PyErr_Occurred() || to_ns("submit", args[1], &timeout) < 0) return NULL;
     if ((to.name = name_text("submit", args[2], &to.len)) == NULL) return NULL;
-    return steps_submit(to, args[3], token, timeout);
+    return pipeline_submit(to, args[3], token, timeout);
 }
 
 static PyObject *erlang_cancel(PyObject *self, PyObject *o) {
     (void)self;
     unsigned long long token = py.PyLong_AsUnsignedLongLong(o);
-    return py.PyErr_Occurred() ? NULL : steps_cancel(token);
+    return py.PyErr_Occurred() ? NULL : pipeline_cancel(token);
 }
 
 static PyObject *erlang_completions(PyObject *self, PyObject *none) {
     (void)self, (void)none;
-    return steps_reap();
+    return pipeline_reap();
+}
+
+static PyObject *erlang_map_begin(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    (void)self;
+    if (nargs != 3) return raise_error(py.PyExc_TypeError, "map_begin() takes a name, an iterator and a window");
+    Py_ssize_t len;
+    const char *name = name_text("map", args[0], &len);
+    if (name == NULL) return NULL;
+    long long window = py.PyLong_AsLongLong(args[2]);
+    return py.PyErr_Occurred() ? NULL : map_begin(name, len, args[1], window);
+}
+
+static PyObject *erlang_map_next(PyObject *self, PyObject *map) {
+    (void)self;
+    return map_next(map);
+}
+
+static PyObject *erlang_map_end(PyObject *self, PyObject *map) {
+    (void)self;
+    return map_end(map);
 }
 
 static PyObject *erlang_raise_in(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
@@ -216,6 +237,12 @@ static PyObject *erlang_seal(PyObject *self, PyObject *none) {
     return own_none();
 }
 
+static PyObject *erlang_nothing(PyObject *self, PyObject *none) {
+    (void)self, (void)none;
+    py.PyEval_RestoreThread(py.PyEval_SaveThread());
+    return own_none();
+}
+
 static PyObject *erlang_encode(PyObject *self, PyObject *o) {
     (void)self;
     erlpy_buf b = {0};
@@ -266,6 +293,10 @@ static PyMethodDef methods[] = {
     {"cancel", (void *)erlang_cancel, METH_O, "cancel($module, token, /)\n--\n\nTake a submitted call back, and kill its function."},
     {"completions", (void *)erlang_completions, METH_NOARGS,
      "completions($module, /)\n--\n\nWait until submitted calls have ended: [(token, ok, value or error payload)]. None: the program ends."},
+    {"map_begin", (void *)erlang_map_begin, METH_FASTCALL,
+     "map_begin($module, name, items, window, /)\n--\n\nCall the function for each item of an iterator: a map, for the functions below."},
+    {"map_next", (void *)erlang_map_next, METH_O, "map_next($module, map, /)\n--\n\nThe next result in order; the map itself when there are no more."},
+    {"map_end", (void *)erlang_map_end, METH_O, "map_end($module, map, /)\n--\n\nTake back the calls that are under way."},
     {"raise_in", (void *)erlang_raise_in, METH_FASTCALL,
      "raise_in($module, ident, exc, /)\n--\n\nRaise an exception class in another thread, in a call that it waits in too. None takes it back."},
     {"registered", (void *)erlang_registered, METH_O, "registered($module, name, /)\n--\n\nWhether a function is registered under name."},
@@ -275,6 +306,7 @@ static PyMethodDef methods[] = {
     {"install", (void *)erlang_install, METH_FASTCALL, "install($module, opaque, wrap, convert, failure, dispatch, describe, tick, /)\n--\n\n"},
     {"close", (void *)erlang_close, METH_NOARGS, "close($module, /)\n--\n\nFail every call from now on, the waiting ones included, and wait for those to return."},
     {"seal", (void *)erlang_seal, METH_NOARGS, "seal($module, /)\n--\n\nLet no thread that is still in a call come back: the interpreter is about to end."},
+    {"nothing", (void *)erlang_nothing, METH_NOARGS, "nothing($module, /)\n--\n\nRelease the GIL and take it again: what a call is measured by."},
     {"encode", (void *)erlang_encode, METH_O, "encode($module, value, /)\n--\n\nThe external term format of value, as bytes."},
     {"decode", (void *)erlang_decode, METH_O, "decode($module, etf, /)\n--\n\nThe value of a term in external format."},
     {"limits", (void *)erlang_limits, METH_FASTCALL, "limits($module, max_frame, max_depth, /)\n--\n\nSet the limits of a frame, in bytes, and of nesting."},

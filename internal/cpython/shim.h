@@ -20,6 +20,10 @@ enum {
     ERLPY_EV_SUBMIT,   /* the same, to be answered by a completion with this token */
     ERLPY_EV_CANCEL,   /* take the submitted call with this token back */
     ERLPY_EV_REAP,     /* wait for completions */
+    ERLPY_EV_MAP_BEGIN,   /* the frame holds a name, token the window: answered with the map's number in token */
+    ERLPY_EV_MAP_ITEM,    /* the frame holds an item, a term without version byte. Asked with the GIL held */
+    ERLPY_EV_MAP_RESULTS, /* results, or wait for them. May be asked with the GIL held, until it is to sleep */
+    ERLPY_EV_MAP_END,     /* take back what is in the map */
 };
 
 /* What to do next, told by Go. */
@@ -50,6 +54,10 @@ typedef struct {
     erlpy_part list[];
 } erlpy_parts;
 
+/* Results of a map come as records in the frame, behind the header: good (1 byte), count (4), length (4), and count terms without version
+ * byte, which are results, or one that says how its call failed. */
+enum { ERLPY_RECORD = 9 };
+
 /* A thread's frame: C memory, so that Go may keep no pointer into Python's and Python none into Go's. */
 typedef struct {
     uint8_t *p;
@@ -67,7 +75,7 @@ typedef struct {
     erlpy_buf frame;
     int64_t wait_ns; /* longest sleep; negative: no limit */
     int64_t timeout_ns; /* of the call that begins; negative: none */
-    uint64_t token;     /* of the call that is submitted or cancelled */
+    uint64_t token;     /* of the call that is submitted or cancelled; a map's number */
     int32_t fd;      /* what to sleep on; -1: nothing */
     int32_t wake_fd; /* an eventfd that ends the sleep; -1: none. Go makes it, C closes it */
     uint8_t want_write;
@@ -115,7 +123,7 @@ void erlpy_limits(size_t max_frame, size_t max_depth);
 /* The major.minor.micro of the loaded library, "" before. */
 const char *erlpy_version(void);
 
-/* Made by Go (trampolines.go). They need no GIL, and must not hold it: they may run Go functions. */
+/* Made by Go (trampolines.go). They need no GIL, and must not hold it, since they may run Go functions; but for the events of a map. */
 int erlpy_go_step(erlpy_thread *t, int event);
 void erlpy_go_exit(erlpy_thread *t);
 void erlpy_go_closing(void);

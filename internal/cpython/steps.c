@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -57,24 +56,24 @@ static int sleep_on(erlpy_thread *t, int64_t deadline, int in_call) {
 }
 
 /* Takes the frame out of t while Python code may run, so that a call made by that code finds none half written. */
-static erlpy_buf take_frame(erlpy_thread *t) {
+erlpy_buf steps_take_frame(erlpy_thread *t) {
     erlpy_buf b = t->frame;
     t->frame = (erlpy_buf){0};
     return b;
 }
 
-static void give_frame(erlpy_thread *t, erlpy_buf b) {
+void steps_give_frame(erlpy_thread *t, erlpy_buf b) {
     free(t->frame.p);
     t->frame = b;
 }
 
 /* The same at the end of a call: a large one is not kept. */
-static void give_back(erlpy_thread *t, erlpy_buf b) {
+void steps_give_back(erlpy_thread *t, erlpy_buf b) {
     if (b.cap > FRAME_KEEP) {
         free(b.p);
         b = (erlpy_buf){0};
     }
-    give_frame(t, b);
+    steps_give_frame(t, b);
 }
 
 /* An empty frame: room for the header, and the version byte. */
@@ -106,7 +105,7 @@ static void describe_error(erlpy_buf *b) {
 
 /* Runs the call in the frame and leaves its answer there. Needs the GIL. */
 static void run_nested(erlpy_thread *t) {
-    erlpy_buf b = take_frame(t);
+    erlpy_buf b = steps_take_frame(t);
     parts_drop(&b); /* of the call that waits: it has been sent */
     PyObject *result = NULL;
     PyObject *request = decode_payload(b.p + ERLPY_HEADER, b.len - ERLPY_HEADER);
@@ -124,7 +123,7 @@ static void run_nested(erlpy_thread *t) {
     }
     drop(result);
     if (!t->reply_ok) describe_error(&b);
-    give_frame(t, b);
+    steps_give_frame(t, b);
 }
 
 /* Lets the handlers of signals run (on the main thread), and asynchronous exceptions act: -1 when one has raised. Needs the GIL. */
@@ -154,9 +153,9 @@ static int sleep_for_go(erlpy_thread *t, PyThreadState **ts, int64_t call_deadli
 
 /* Asks Go, and does what it says, until the call is over: DONE, FAILED or CLOSED; or -1 with an exception set, when a signal's handler raised or
  * an asynchronous exception came. Needs the GIL, and gives it up meanwhile. */
-static int run(erlpy_thread *t, int event) {
-    int in_call = event == ERLPY_EV_CALL;
-    int64_t deadline = in_call && t->timeout_ns >= 0 ? now_ns() + t->timeout_ns : -1;
+int steps_run(erlpy_thread *t, int event) {
+    int in_call = event == ERLPY_EV_CALL || event == ERLPY_EV_MAP_RESULTS;
+    int64_t deadline = event == ERLPY_EV_CALL && t->timeout_ns >= 0 ? now_ns() + t->timeout_ns : -1;
     int replied = 0;
     PyThreadState *ts = gil_release();
     for (;;) {
@@ -195,16 +194,16 @@ static int run(erlpy_thread *t, int event) {
 }
 
 /* Runs from event to the end and converts what is in the frame then. */
-static PyObject *complete(erlpy_thread *t, int event) {
+PyObject *steps_complete(erlpy_thread *t, int event) {
     t->busy = 1;
-    int action = run(t, event);
+    int action = steps_run(t, event);
     t->busy = 0;
     parts_drop(&t->frame);
     if (action < 0) return NULL;
     if (action == ERLPY_ACT_CLOSED) return own_none();
-    erlpy_buf b = take_frame(t);
+    erlpy_buf b = steps_take_frame(t);
     PyObject *o = decode_payload(b.p + ERLPY_HEADER, b.len - ERLPY_HEADER);
-    give_back(t, b);
+    steps_give_back(t, b);
     return action == ERLPY_ACT_FAILED ? raise_failure(o) : o;
 }
 
@@ -218,38 +217,23 @@ static int may_enter(void) {
     return 1;
 }
 
-static int begin_call(erlpy_buf *b, target to, Py_ssize_t nargs) {
+int steps_begin_call(erlpy_buf *b, target to, Py_ssize_t nargs) {
     static const uint8_t pair[2] = {T_SMALL_TUPLE, 2};
     if (begin_frame(b) < 0 || put_raw(b, pair, 2) < 0) return -1;
     if ((to.is_atom ? put_atom(b, to.name) : put_binary(b, to.name, (size_t)to.len)) < 0) return -1;
     return nargs > 0 ? put_tag32(b, T_LIST, (uint32_t)nargs) : 0;
 }
 
-static int encode_argument(erlpy_buf *b, PyObject *arg, Py_ssize_t i) {
-    char where[32];
-    snprintf(where, sizeof where, "args[%zd]", i);
-    return encode_term(b, arg, where);
-}
-
 static int encode_call(erlpy_buf *b, target to, PyObject *const *args, Py_ssize_t nargs) {
-    if (begin_call(b, to, nargs) < 0) return -1;
+    if (steps_begin_call(b, to, nargs) < 0) return -1;
     buf_part(b);
     for (Py_ssize_t i = 0; i < nargs; i++)
         if (encode_argument(b, args[i], i) < 0) return -1;
     return put_u8(b, T_NIL);
 }
 
-static int encode_tuple_call(erlpy_buf *b, target to, PyObject *args) {
-    Py_ssize_t nargs = py.PyTuple_Size(args);
-    if (begin_call(b, to, nargs) < 0) return -1;
-    buf_part(b);
-    for (Py_ssize_t i = 0; i < nargs; i++)
-        if (encode_argument(b, py.PyTuple_GetItem(args, i), i) < 0) return -1;
-    return put_u8(b, T_NIL);
-}
-
 /* The state to make a call with: the thread's own, or extra when that will not do. NULL with an exception set. */
-static erlpy_thread *enter(erlpy_thread *extra, int64_t timeout_ns) {
+erlpy_thread *steps_enter(erlpy_thread *extra, int64_t timeout_ns) {
     if (!may_enter()) return NULL;
     erlpy_thread *t = thread_self();
     if (t == NULL) {
@@ -266,7 +250,7 @@ static erlpy_thread *enter(erlpy_thread *extra, int64_t timeout_ns) {
     return t;
 }
 
-static void leave(erlpy_thread *t, erlpy_thread *extra) {
+void steps_leave(erlpy_thread *t, erlpy_thread *extra) {
     if (t != extra) return;
     PyThreadState *ts = gil_release();
     thread_end(t);
@@ -275,14 +259,14 @@ static void leave(erlpy_thread *t, erlpy_thread *extra) {
 
 /* Encodes a call and runs it from event on. */
 static PyObject *perform(target to, PyObject *const *args, Py_ssize_t nargs, int event, int64_t timeout_ns) {
-    erlpy_thread extra, *t = enter(&extra, timeout_ns);
+    erlpy_thread extra, *t = steps_enter(&extra, timeout_ns);
     if (t == NULL) return NULL;
-    erlpy_buf b = take_frame(t);
+    erlpy_buf b = steps_take_frame(t);
     int ok = encode_call(&b, to, args, nargs) == 0;
-    give_frame(t, b);
+    steps_give_frame(t, b);
     if (!ok) parts_drop(&t->frame);
-    PyObject *result = ok ? complete(t, event) : NULL;
-    leave(t, &extra);
+    PyObject *result = ok ? steps_complete(t, event) : NULL;
+    steps_leave(t, &extra);
     return result;
 }
 
@@ -294,93 +278,15 @@ PyObject *steps_cast(target to, PyObject *const *args, Py_ssize_t nargs) {
     return perform(to, args, nargs, ERLPY_EV_CAST, -1);
 }
 
-PyObject *steps_submit(target to, PyObject *args, uint64_t token, int64_t timeout_ns) {
-    erlpy_thread extra, *t = enter(&extra, -1);
-    if (t == NULL) return NULL;
-    t->timeout_ns = timeout_ns;
-    t->token = token;
-    erlpy_buf b = take_frame(t);
-    int ok = encode_tuple_call(&b, to, args) == 0;
-    give_frame(t, b);
-    if (!ok) parts_drop(&t->frame);
-    PyObject *result = ok ? complete(t, ERLPY_EV_SUBMIT) : NULL;
-    leave(t, &extra);
-    return result;
-}
-
-PyObject *steps_cancel(uint64_t token) {
-    erlpy_thread extra, *t = enter(&extra, -1);
-    if (t == NULL) return NULL;
-    t->token = token;
-    PyObject *result = complete(t, ERLPY_EV_CANCEL);
-    leave(t, &extra);
-    return result;
-}
-
-/* (token, ok, value) of one completion. A value that cannot be decoded is that call's failure, not the batch's. */
-static PyObject *completion(const uint8_t *p, size_t len) {
-    PyObject *value = decode_payload(p + ERLPY_COMPLETION, len), *token = NULL, *item = NULL;
-    int ok = p[8];
-    if (value == NULL) {
-        PyObject *exc = take_error(), *text = py.PyObject_Str(exc), *kind = py.PyUnicode_FromString("bad_term");
-        drop(exc);
-        ok = 0;
-        if (text == NULL || kind == NULL || (value = py.PyTuple_New(2)) == NULL) {
-            drop(text);
-            drop(kind);
-            return NULL;
-        }
-        py.PyTuple_SetItem(value, 0, kind);
-        py.PyTuple_SetItem(value, 1, text);
-    }
-    token = py.PyLong_FromUnsignedLongLong((uint64_t)get_u32(p) << 32 | get_u32(p + 4));
-    if (token == NULL || (item = py.PyTuple_New(3)) == NULL) {
-        drop(token);
-        drop(value);
-        return NULL;
-    }
-    py.PyTuple_SetItem(item, 0, token);
-    py.PyTuple_SetItem(item, 1, own(ok ? py._Py_TrueStruct : py._Py_FalseStruct));
-    py.PyTuple_SetItem(item, 2, value);
-    return item;
-}
-
-PyObject *steps_reap(void) {
-    erlpy_thread extra, *t = enter(&extra, -1);
-    if (t == NULL) return NULL;
-    t->busy = 1;
-    int action = run(t, ERLPY_EV_REAP);
-    t->busy = 0;
-    PyObject *list = NULL;
-    if (action == ERLPY_ACT_CLOSED) {
-        list = own_none();
-    } else if (action >= 0 && (list = py.PyList_New(0)) != NULL) {
-        erlpy_buf b = take_frame(t);
-        size_t len;
-        for (const uint8_t *p = b.p + ERLPY_HEADER; list != NULL && p < b.p + b.len; p += ERLPY_COMPLETION + len) {
-            len = get_u32(p + 9);
-            PyObject *item = completion(p, len);
-            if (item == NULL || py.PyList_Append(list, item) < 0) {
-                drop(list);
-                list = NULL;
-            }
-            drop(item);
-        }
-        give_back(t, b);
-    }
-    leave(t, &extra);
-    return list;
-}
-
 PyObject *steps_serve(const char *role, const char *token, Py_ssize_t token_len) {
     if (!may_enter()) return NULL;
     erlpy_thread *t = thread_self();
     if (t == NULL) return py.PyErr_NoMemory();
     if (t->busy || t->handle != 0) return raise_error(py.PyExc_RuntimeError, "erlang: this thread has made calls already; serve from a fresh one");
     static const uint8_t pair[2] = {T_SMALL_TUPLE, 2};
-    erlpy_buf b = take_frame(t);
+    erlpy_buf b = steps_take_frame(t);
     int ok = begin_frame(&b) == 0 && put_raw(&b, pair, 2) == 0 && put_atom(&b, role) == 0 &&
              put_binary(&b, token, (size_t)token_len) == 0;
-    give_frame(t, b);
-    return ok ? complete(t, ERLPY_EV_SERVE) : NULL;
+    steps_give_frame(t, b);
+    return ok ? steps_complete(t, ERLPY_EV_SERVE) : NULL;
 }

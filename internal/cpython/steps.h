@@ -20,16 +20,25 @@ PyObject *steps_call(target to, PyObject *const *args, Py_ssize_t nargs, int64_t
 /* The same without an answer: None at once. */
 PyObject *steps_cast(target to, PyObject *const *args, Py_ssize_t nargs);
 
-/* The same, answered by a completion that carries token; args is a tuple. None at once. */
-PyObject *steps_submit(target to, PyObject *args, uint64_t token, int64_t timeout_ns);
-
-/* Takes a submitted call back: its completion says so. None. */
-PyObject *steps_cancel(uint64_t token);
-
-/* Waits for completions: a list of (token, ok, value or error payload); None when the program ends. */
-PyObject *steps_reap(void);
-
 /* Serves calls on this thread until the channel or the program ends: None, or NULL with an exception set. Needs the GIL. */
 PyObject *steps_serve(const char *role, const char *token, Py_ssize_t token_len);
+
+/* Parts of the above, for pipeline.c. All need the GIL. */
+
+/* The state to make a call with: the thread's own, or extra when that will not do. NULL with an exception set. To be left again. */
+erlpy_thread *steps_enter(erlpy_thread *extra, int64_t timeout_ns);
+void steps_leave(erlpy_thread *t, erlpy_thread *extra);
+
+/* Takes the frame out of t while Python code may run, gives it back, and gives it back at the end of a call. */
+erlpy_buf steps_take_frame(erlpy_thread *t);
+void steps_give_frame(erlpy_thread *t, erlpy_buf b);
+void steps_give_back(erlpy_thread *t, erlpy_buf b);
+
+/* A call of target that lacks its arguments: 0, or -1 with an exception set. */
+int steps_begin_call(erlpy_buf *b, target to, Py_ssize_t nargs);
+
+/* Asks Go, from event on, until the call is over; steps_complete then converts what is in the frame. */
+int steps_run(erlpy_thread *t, int event);
+PyObject *steps_complete(erlpy_thread *t, int event);
 
 #endif

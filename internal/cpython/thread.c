@@ -15,15 +15,44 @@ int erlpy_close_fd = -1;
 int erlpy_forked;
 _Thread_local int erlpy_is_main;
 
-static _Thread_local erlpy_thread *self;
+/* A thread that has made a call, in the list of all. */
+typedef struct member {
+    erlpy_thread t;
+    atomic_int outside; /* between gil_release and gil_take */
+    struct member *next, **link;
+} member;
+
+static member *all;
+static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static _Thread_local member *self;
 static pthread_key_t key;
+
+static void join(member *m) {
+    pthread_mutex_lock(&all_lock);
+    m->next = all;
+    m->link = &all;
+    if (all != NULL) all->link = &m->next;
+    all = m;
+    pthread_mutex_unlock(&all_lock);
+}
+
+static void part(member *m) {
+    pthread_mutex_lock(&all_lock);
+    *m->link = m->next;
+    if (m->next != NULL) m->next->link = m->link;
+    pthread_mutex_unlock(&all_lock);
+}
 
 /* Runs as the thread ends. Python is already gone for it: no GIL, no C-API; Go may be entered. */
 static void on_thread_exit(void *p) {
-    erlpy_thread *t = p;
+    member *m = p;
     self = NULL;
-    if (!erlpy_forked) thread_end(t);
-    free(t);
+    if (!erlpy_forked) { /* else the lock may be held for ever by a thread that is not there */
+        thread_end(&m->t);
+        part(m);
+    }
+    free(m);
 }
 
 static const char capsule_name[] = "erlang.thread";
@@ -35,7 +64,7 @@ static _Thread_local int detached;
 /* Runs as the Python thread state is cleared, with the GIL; or, at the interpreter's end, on the main thread for all others, whose states are
  * still theirs. */
 static void on_detach(PyObject *capsule) {
-    if (erlpy_forked || self == NULL || py.PyCapsule_GetPointer(capsule, capsule_name) != self) return;
+    if (erlpy_forked || self == NULL || py.PyCapsule_GetPointer(capsule, capsule_name) != &self->t) return;
     detached = 1;
     thread_leave();
 }
@@ -52,9 +81,9 @@ static void tie(erlpy_thread *t) {
 
 void thread_leave(void) {
     if (self == NULL) return;
-    erlpy_thread *t = self;
+    member *m = self;
     pthread_setspecific(key, NULL);
-    on_thread_exit(t);
+    on_thread_exit(m);
 }
 
 static void on_fork_child(void) { erlpy_forked = 1; }
@@ -77,28 +106,30 @@ void thread_end(erlpy_thread *t) {
 }
 
 erlpy_thread *thread_self(void) {
-    if (self != NULL) return self;
-    erlpy_thread *t = malloc(sizeof *t);
-    if (t == NULL) return NULL;
-    thread_init(t);
-    if (pthread_setspecific(key, t) != 0) {
-        free(t);
+    if (self != NULL) return &self->t;
+    member *m = malloc(sizeof *m);
+    if (m == NULL) return NULL;
+    thread_init(&m->t);
+    atomic_init(&m->outside, 0);
+    if (pthread_setspecific(key, m) != 0) {
+        free(m);
         return NULL;
     }
-    self = t;
-    tie(t);
-    return t;
+    join(m);
+    self = m;
+    tie(&m->t);
+    return &m->t;
 }
-
-/* Threads between gil_release and gil_take. */
-static atomic_int outside;
-static pthread_mutex_t settle_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t settle_change = PTHREAD_COND_INITIALIZER;
 
 static int state(void) { return atomic_load_explicit(&erlpy_state, memory_order_acquire); }
 
+/* A mark of the thread's own: a counter of all threads' would cost each call two locked instructions, and cache lines that travel. */
+static void mark(int outside) {
+    if (self != NULL) atomic_store_explicit(&self->outside, outside, memory_order_relaxed);
+}
+
 PyThreadState *gil_release(void) {
-    atomic_fetch_add_explicit(&outside, 1, memory_order_relaxed);
+    mark(1);
     return py.PyEval_SaveThread();
 }
 
@@ -106,21 +137,20 @@ void gil_take(PyThreadState *ts) {
     /* There is nothing to come back to: the process is about to end, and this thread waits for that. */
     while (!erlpy_is_main && state() == STATE_SEALED) pause();
     py.PyEval_RestoreThread(ts);
-    atomic_fetch_sub_explicit(&outside, 1, memory_order_relaxed);
-    if (state() == STATE_RUN) return;
-    pthread_mutex_lock(&settle_lock);
-    pthread_cond_signal(&settle_change);
-    pthread_mutex_unlock(&settle_lock);
+    mark(0);
+}
+
+static int any_outside(void) {
+    int found = 0;
+    pthread_mutex_lock(&all_lock);
+    for (member *m = all; m != NULL && !found; m = m->next) found = m != self && atomic_load(&m->outside);
+    pthread_mutex_unlock(&all_lock);
+    return found;
 }
 
 void thread_settle(void) {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec++;
-    pthread_mutex_lock(&settle_lock);
-    while (atomic_load(&outside) > 1 && pthread_cond_timedwait(&settle_change, &settle_lock, &until) == 0) {
-    }
-    pthread_mutex_unlock(&settle_lock);
+    /* It asks, once a ms, since those who come back do not tell. */
+    for (int ms = 0; ms < 1000 && any_outside(); ms++) nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
 void erlpy_close(void) {

@@ -12,6 +12,9 @@ import (
 // HeaderSize is the room in front of a frame's payload for its header.
 const HeaderSize = C.ERLPY_HEADER
 
+// RecordSize is the room in front of the results of a map.
+const RecordSize = C.ERLPY_RECORD
+
 // Event is what the shim tells with each step.
 type Event int
 
@@ -27,6 +30,11 @@ const (
 	Submit  Event = C.ERLPY_EV_SUBMIT
 	Cancel  Event = C.ERLPY_EV_CANCEL
 	Reap    Event = C.ERLPY_EV_REAP
+
+	MapBegin   Event = C.ERLPY_EV_MAP_BEGIN
+	MapItem    Event = C.ERLPY_EV_MAP_ITEM
+	MapResults Event = C.ERLPY_EV_MAP_RESULTS
+	MapEnd     Event = C.ERLPY_EV_MAP_END
 )
 
 // Action is what the shim is told to do next.
@@ -103,8 +111,11 @@ func (t *Thread) WaitFor(fd int, write bool, d time.Duration) {
 // Timeout is how long the call that begins may take; negative: no limit. The shim keeps the time, but for submitted calls.
 func (t *Thread) Timeout() time.Duration { return time.Duration(t.timeout_ns) }
 
-// Token is that of the call which is submitted or cancelled.
+// Token is that of the call which is submitted or cancelled, or the number of a map.
 func (t *Thread) Token() uint64 { return uint64(t.token) }
+
+// SetToken answers with the number of a map.
+func (t *Thread) SetToken(n uint64) { t.token = C.uint64_t(n) }
 
 // WakeFD is the eventfd that ends the thread's sleep, -1 before SetWakeFD.
 func (t *Thread) WakeFD() int { return int(t.wake_fd) }

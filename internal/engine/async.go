@@ -2,22 +2,16 @@ package engine
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/erlpy/erlpy/etf"
 	"github.com/erlpy/erlpy/internal/channel"
 	"github.com/erlpy/erlpy/internal/cpython"
-	"github.com/erlpy/erlpy/internal/funcs"
-)
-
-// A batch of completions is no larger than this, in calls and, but for one, in bytes: the GIL is held while it is converted.
-const (
-	batchCalls = 256
-	batchBytes = 256 << 10
 )
 
 // submission is a call that no thread waits for.
@@ -26,13 +20,6 @@ type submission struct {
 	id    uint32             // on the node's channel; 0: it is a Go function's
 	stop  context.CancelFunc // of a Go function
 	timer *time.Timer        // nil: no timeout
-}
-
-// completion is how one ended.
-type completion struct {
-	token   uint64
-	ok      bool
-	payload []byte // with its version byte
 }
 
 // async holds the submitted calls from their start until the reaper, a Python thread, has taken how they ended.
@@ -44,7 +31,9 @@ type async struct {
 	last    uint32       // id given out
 	byToken map[uint64]*submission
 	byID    map[uint32]*submission
+	batches map[uint32]*batch
 	ready   []completion
+	taken   int // of ready
 	reaper  int // wake descriptor of the reaper while it sleeps; else -1
 }
 
@@ -52,6 +41,7 @@ func (a *async) init(maxCalls int) {
 	a.slots = make(chan struct{}, maxCalls)
 	a.byToken = make(map[uint64]*submission)
 	a.byID = make(map[uint32]*submission)
+	a.batches = make(map[uint32]*batch)
 	a.reaper = -1
 }
 
@@ -78,36 +68,6 @@ func (e *Engine) submit(t *cpython.Thread) cpython.Action {
 		e.async.mu.Unlock()
 	}
 	return e.done(t, nil)
-}
-
-func (e *Engine) submitGo(sub *submission, f *funcs.Func, args []byte) {
-	a := &e.async
-	ctx, cancel := context.WithCancel(context.Background())
-	sub.stop = cancel
-	a.mu.Lock()
-	a.byToken[sub.token] = sub
-	a.mu.Unlock()
-	go func() {
-		defer cancel()
-		select {
-		case a.slots <- struct{}{}:
-			defer func() { <-a.slots }()
-		case <-ctx.Done():
-			return
-		}
-		err := errGoexit
-		var out []byte
-		defer func() {
-			if err == nil && len(out) > e.options.MaxFrame {
-				err = &channel.LimitError{Size: len(out), Limit: e.options.MaxFrame}
-			}
-			if err != nil {
-				out, _ = etf.Marshal(payload(err))
-			}
-			a.complete(sub, err == nil, out)
-		}()
-		out, err = f.Call(ctx, args, nil)
-	}()
 }
 
 func (e *Engine) submitNode(sub *submission, name string, t *cpython.Thread) error {
@@ -146,26 +106,46 @@ func (e *Engine) muxLocked() *channel.Mux {
 	return a.mux
 }
 
-// answered is what the node's channel calls for each reply.
-func (a *async) answered(id uint32, ok bool, payload []byte) {
+// answered is what the node's channel calls with the answers that have come.
+func (a *async) answered(answers []channel.Answer) error {
+	rest := answers[:0]
 	a.mu.Lock()
-	sub := a.byID[id]
-	a.mu.Unlock()
-	if sub != nil { // else it was cancelled, and nobody wants to know
-		a.complete(sub, ok, payload)
+	for _, answer := range answers {
+		if sub := a.byID[answer.ID]; sub != nil {
+			a.completeLocked(sub, answer.OK, answer.Payload)
+		} else {
+			rest = append(rest, answer)
+		}
 	}
+	a.mu.Unlock()
+	for _, answer := range rest {
+		a.mu.Lock()
+		b := a.batches[answer.ID]
+		a.mu.Unlock()
+		if b == nil {
+			continue // cancelled: nobody wants to know
+		}
+		if err := b.answered(answer.OK, answer.Payload); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lost fails whatever was on the node's channel.
 func (a *async) lost(mux *channel.Mux, err error) {
 	failed, _ := etf.Marshal(payload(err))
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	if a.mux == mux {
 		a.mux = nil
 	}
 	for _, sub := range a.byID {
 		a.completeLocked(sub, false, failed)
+	}
+	batches := slices.Collect(maps.Values(a.batches))
+	a.mu.Unlock()
+	for _, b := range batches {
+		b.fail(failed)
 	}
 }
 
@@ -231,53 +211,6 @@ func (e *Engine) kill(handler etf.Pid) {
 	_ = e.muxLocked().Send(channel.Call, e.async.nextID(), call) // the answer is nobody's
 }
 
-// reap hands completions to the thread that asks for them, or puts it to sleep until there are some.
-func (e *Engine) reap(t *cpython.Thread, s *session) cpython.Action {
-	if len(s.stack) == 0 || s.top().kind != reaper {
-		if err := makeWakeFD(t); err != nil {
-			return e.fail(t, err)
-		}
-		s.push(entry{kind: reaper})
-	}
-	a := &e.async
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	switch {
-	case len(a.ready) > 0:
-		err := t.SetFrame(a.batch())
-		s.pop()
-		if err != nil {
-			return e.fail(t, err)
-		}
-		return cpython.Done
-	case e.closing.Load():
-		s.pop()
-		return cpython.Closed
-	}
-	a.reaper = t.WakeFD()
-	t.WaitFor(-1, false, -1)
-	return cpython.Sleep
-}
-
-// batch takes completions off the list, in the layout of shim.h.
-func (a *async) batch() []byte {
-	b := make([]byte, cpython.HeaderSize, 4096)
-	n := 0
-	for ; n < len(a.ready) && n < batchCalls && len(b) < batchBytes; n++ {
-		c := a.ready[n]
-		ok := byte(0)
-		if c.ok {
-			ok = 1
-		}
-		b = binary.BigEndian.AppendUint64(b, c.token)
-		b = append(b, ok)
-		b = binary.BigEndian.AppendUint32(b, uint32(len(c.payload)))
-		b = append(b, c.payload...)
-	}
-	a.ready = append(a.ready[:0], a.ready[n:]...)
-	return b
-}
-
 // close fails every call that is under way; the reaper takes them, and then ends.
 func (a *async) close() {
 	failed, _ := etf.Marshal(payload(errClosing))
@@ -294,10 +227,7 @@ func (a *async) close() {
 	}
 }
 
-var (
-	errCancelled = errors.New("the call was cancelled")
-	errGoexit    = errors.New("the function ended its goroutine without returning")
-)
+var errCancelled = errors.New("the call was cancelled")
 
 // timedOut is a call whose time has run out.
 type timedOut struct{ after time.Duration }

@@ -63,6 +63,7 @@ type Engine struct {
 	sessions     sessions
 	jobs         jobs
 	async        async
+	pipes        pipes
 	asyncOptions *channel.Options // nil: no node
 	state        state            // used when there is no node
 	closing      atomic.Bool
@@ -146,4 +147,5 @@ func (e *Engine) Closing() {
 	e.closing.Store(true)
 	e.jobs.close()
 	e.async.close()
+	e.pipes.close()
 }

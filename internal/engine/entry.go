@@ -12,6 +12,7 @@ const (
 	listening             // waits for calls from the node: a context, or the host's control channel
 	jobServer             // waits for the Go program's own calls
 	reaper                // waits for the ends of submitted calls
+	mapping               // waits for the results of a map
 )
 
 // phase of an outgoing or listening entry.
@@ -34,6 +35,7 @@ type entry struct {
 	ch      *channel.Channel // that the call is bound to; when the worker's is another by now, the conversation is over
 	task    *goTask
 	server  *server
+	pipe    *pipe
 }
 
 // abandon lets go of what would otherwise reach for a thread that is not there any more.
@@ -43,5 +45,8 @@ func (x *entry) abandon() {
 	}
 	if x.server != nil {
 		x.server.abandon()
+	}
+	if x.pipe != nil {
+		x.pipe.await(-1)
 	}
 }

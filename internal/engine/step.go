@@ -16,6 +16,7 @@ const payloadAt = cpython.HeaderSize + 1
 
 // Tags of the external term format that a call's payload begins with.
 const (
+	tagVersion       = 131
 	tagBinary        = 109
 	tagSmallAtomUTF8 = 119
 )
@@ -36,6 +37,14 @@ func (e *Engine) Step(t *cpython.Thread, ev cpython.Event) cpython.Action {
 		return e.submit(t)
 	case cpython.Cancel:
 		return e.cancelToken(t)
+	case cpython.MapItem:
+		return e.mapItem(t)
+	case cpython.MapResults:
+		return e.mapResults(t)
+	case cpython.MapBegin:
+		return e.mapBegin(t)
+	case cpython.MapEnd:
+		return e.mapEnd(t)
 	}
 	s := e.session(t)
 	switch ev {
@@ -152,6 +161,8 @@ func (e *Engine) resume(t *cpython.Thread, s *session) cpython.Action {
 		return e.nextJob(t, s)
 	case reaper:
 		return e.reap(t, s)
+	case mapping:
+		return e.mapResults(t)
 	default:
 		return e.converse(t, s)
 	}

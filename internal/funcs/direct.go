@@ -25,25 +25,25 @@ func direct(fn any) caller {
 	case func() (any, error):
 		return call0(fn, etf.AppendTerm)
 	case func(int) int:
-		return call1(readInt, sure1(fn), writeInt)
+		return call1(oneInt, sure1(fn), writeInt)
 	case func(int) (int, error):
-		return call1(readInt, fn, writeInt)
+		return call1(oneInt, fn, writeInt)
 	case func(int, int) int:
-		return call2(readInt, sure2(fn), writeInt)
+		return call2(oneInt, sure2(fn), writeInt)
 	case func(int, int) (int, error):
-		return call2(readInt, fn, writeInt)
+		return call2(oneInt, fn, writeInt)
 	case func(float64) float64:
-		return call1(readFloat, sure1(fn), writeFloat)
+		return call1(oneFloat, sure1(fn), writeFloat)
 	case func(float64, float64) float64:
-		return call2(readFloat, sure2(fn), writeFloat)
+		return call2(oneFloat, sure2(fn), writeFloat)
 	case func(string) string:
-		return call1(readString, sure1(fn), etf.AppendString)
+		return call1(oneString, sure1(fn), etf.AppendString)
 	case func(string) (string, error):
-		return call1(readString, fn, etf.AppendString)
+		return call1(oneString, fn, etf.AppendString)
 	case func(any) any:
-		return call1(readAny, sure1(fn), etf.AppendTerm)
+		return call1(oneAny, sure1(fn), etf.AppendTerm)
 	case func(any) (any, error):
-		return call1(readAny, fn, etf.AppendTerm)
+		return call1(oneAny, fn, etf.AppendTerm)
 	case func(...any) any:
 		return callMany(func(args []any) (any, error) { return fn(args...), nil })
 	case func(...any) (any, error):
@@ -52,81 +52,125 @@ func direct(fn any) caller {
 	return nil
 }
 
-// A reader decodes one argument, a writer appends one result. They are named for the Go type, and the decoder travels by value
-// for the reason that caller gives.
+// An argument is read by cut when it has the common form, and else, or when there is no cut, by read. The decoder travels by value: handed to an
+// unknown function by pointer, it would have to live on the heap.
 type (
-	reader[T any] func(etf.Decoder) (T, etf.Decoder, error)
+	argument[T any] struct {
+		cut  func([]byte) (T, []byte, bool)
+		read func(etf.Decoder) (T, etf.Decoder, error)
+	}
 	writer[T any] func([]byte, T) ([]byte, error)
 )
 
-func readInt(d etf.Decoder) (int, etf.Decoder, error) {
-	n, err := d.Int()
-	return int(n), d, err
-}
-
-func readFloat(d etf.Decoder) (float64, etf.Decoder, error) {
-	x, err := d.Float()
-	return x, d, err
-}
-
-func readString(d etf.Decoder) (string, etf.Decoder, error) {
-	s, err := d.Text()
-	return s, d, err
-}
-
-func readAny(d etf.Decoder) (any, etf.Decoder, error) {
-	v, err := d.Any()
-	return v, d, err
-}
+// They are named for the Go type.
+var (
+	oneInt = argument[int]{etf.CutInt, func(d etf.Decoder) (int, etf.Decoder, error) {
+		n, err := d.Int()
+		return int(n), d, err
+	}}
+	oneFloat = argument[float64]{etf.CutFloat, func(d etf.Decoder) (float64, etf.Decoder, error) {
+		x, err := d.Float()
+		return x, d, err
+	}}
+	oneString = argument[string]{nil, func(d etf.Decoder) (string, etf.Decoder, error) {
+		s, err := d.Text()
+		return s, d, err
+	}}
+	oneAny = argument[any]{nil, func(d etf.Decoder) (any, etf.Decoder, error) {
+		v, err := d.Any()
+		return v, d, err
+	}}
+)
 
 func writeInt(dst []byte, n int) ([]byte, error) { return etf.AppendInt(dst, int64(n)), nil }
 
 func writeFloat(dst []byte, x float64) ([]byte, error) { return etf.AppendFloat(dst, x), nil }
 
 func call0[R any](fn func() (R, error), write writer[R]) caller {
-	return func(f *Func, _ context.Context, _ int, d etf.Decoder, dst []byte) ([]byte, error) {
-		if err := f.end(&d); err != nil {
-			return nil, err
+	return func(f *Func, _ context.Context, args, dst []byte) ([]byte, error) {
+		if !etf.IsNil(args) {
+			_, d, err := f.open(args)
+			if err != nil {
+				return nil, err
+			}
+			if err := f.end(&d); err != nil {
+				return nil, err
+			}
 		}
 		r, err := fn()
 		return finish(f, dst, r, err, write)
 	}
 }
 
-func call1[A, R any](read reader[A], fn func(A) (R, error), write writer[R]) caller {
-	return func(f *Func, _ context.Context, _ int, d etf.Decoder, dst []byte) ([]byte, error) {
-		a, d, err := read(d)
-		if err != nil {
-			return nil, f.argError("args[0]", err)
-		}
-		if err := f.end(&d); err != nil {
-			return nil, err
+func call1[A, R any](arg argument[A], fn func(A) (R, error), write writer[R]) caller {
+	return func(f *Func, _ context.Context, args, dst []byte) ([]byte, error) {
+		a, ok := cut1(args, arg)
+		if !ok {
+			_, d, err := f.open(args)
+			if err != nil {
+				return nil, err
+			}
+			if a, d, err = arg.read(d); err != nil {
+				return nil, f.argError("args[0]", err)
+			}
+			if err := f.end(&d); err != nil {
+				return nil, err
+			}
 		}
 		r, err := fn(a)
 		return finish(f, dst, r, err, write)
 	}
 }
 
-func call2[A, R any](read reader[A], fn func(A, A) (R, error), write writer[R]) caller {
-	return func(f *Func, _ context.Context, _ int, d etf.Decoder, dst []byte) ([]byte, error) {
-		a, d, err := read(d)
-		if err != nil {
-			return nil, f.argError("args[0]", err)
+func cut1[A any](args []byte, arg argument[A]) (a A, ok bool) {
+	if n, rest, ok := etf.CutList(args); ok && n == 1 && arg.cut != nil {
+		if a, rest, ok = arg.cut(rest); ok {
+			return a, etf.IsNil(rest)
 		}
-		b, d, err := read(d)
-		if err != nil {
-			return nil, f.argError("args[1]", err)
-		}
-		if err := f.end(&d); err != nil {
-			return nil, err
+	}
+	return a, false
+}
+
+func call2[A, R any](arg argument[A], fn func(A, A) (R, error), write writer[R]) caller {
+	return func(f *Func, _ context.Context, args, dst []byte) ([]byte, error) {
+		a, b, ok := cut2(args, arg)
+		if !ok {
+			_, d, err := f.open(args)
+			if err != nil {
+				return nil, err
+			}
+			if a, d, err = arg.read(d); err != nil {
+				return nil, f.argError("args[0]", err)
+			}
+			if b, d, err = arg.read(d); err != nil {
+				return nil, f.argError("args[1]", err)
+			}
+			if err := f.end(&d); err != nil {
+				return nil, err
+			}
 		}
 		r, err := fn(a, b)
 		return finish(f, dst, r, err, write)
 	}
 }
 
+func cut2[A any](args []byte, arg argument[A]) (a, b A, ok bool) {
+	if n, rest, ok := etf.CutList(args); ok && n == 2 && arg.cut != nil {
+		if a, rest, ok = arg.cut(rest); ok {
+			if b, rest, ok = arg.cut(rest); ok {
+				return a, b, etf.IsNil(rest)
+			}
+		}
+	}
+	return a, b, false
+}
+
 func callMany(fn func([]any) (any, error)) caller {
-	return func(f *Func, _ context.Context, n int, d etf.Decoder, dst []byte) ([]byte, error) {
+	return func(f *Func, _ context.Context, list, dst []byte) ([]byte, error) {
+		n, d, err := f.open(list)
+		if err != nil {
+			return nil, err
+		}
 		args := make([]any, 0, min(n, 1024)) // a list's header alone does not justify more
 		for i := range n {
 			v, err := d.Any()

@@ -19,9 +19,8 @@ type Func struct {
 	call     caller
 }
 
-// caller decodes n arguments, runs the function and appends the result. A decoder goes in and out by value: handed to an unknown
-// function by pointer, it would have to live on the heap.
-type caller func(f *Func, ctx context.Context, n int, d etf.Decoder, dst []byte) ([]byte, error)
+// caller decodes the arguments, runs the function and appends the result.
+type caller func(f *Func, ctx context.Context, args, dst []byte) ([]byte, error)
 
 // Name returns the name the function was registered under.
 func (f *Func) Name() string { return f.name }
@@ -40,18 +39,22 @@ func (f *Func) Call(ctx context.Context, args, dst []byte) (out []byte, err erro
 			out, err = dst, &PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
-	d := etf.NewDecoder(args)
-	n, err := d.ListLen()
-	if err != nil {
-		return dst, f.argError("args", err)
-	}
-	if n < f.params || n > f.params && !f.variadic {
-		return dst, f.wrongCount(n)
-	}
-	if out, err = f.call(f, ctx, n, d, dst); err != nil {
+	if out, err = f.call(f, ctx, args, dst); err != nil {
 		return dst, err
 	}
 	return out, nil
+}
+
+// open begins to decode a list of arguments, of which there must be the right number.
+func (f *Func) open(args []byte) (n int, d etf.Decoder, err error) {
+	d = etf.NewDecoder(args)
+	if n, err = d.ListLen(); err != nil {
+		return 0, d, f.argError("args", err)
+	}
+	if n < f.params || n > f.params && !f.variadic {
+		return 0, d, f.wrongCount(n)
+	}
+	return n, d, nil
 }
 
 func (f *Func) wrongCount(n int) error {

@@ -59,7 +59,11 @@ func newReflected(name string, fn reflect.Value) (*Func, error) {
 	return f, nil
 }
 
-func (s *signature) call(f *Func, ctx context.Context, n int, d etf.Decoder, dst []byte) ([]byte, error) {
+func (s *signature) call(f *Func, ctx context.Context, args, dst []byte) ([]byte, error) {
+	n, d, err := f.open(args)
+	if err != nil {
+		return nil, err
+	}
 	in := make([]reflect.Value, 0, s.first+min(n, 1024)) // a list's header alone does not justify more
 	if s.first == 1 {
 		if ctx == nil {

@@ -28,8 +28,8 @@ func (p *Pool) Stats() Stats {
 }
 
 func (s *Stats) addWorker(w *Worker) {
-	s.Calls += w.calls.Load()
-	s.InFlight += int(w.inFlight.Load())
+	s.Calls += w.calls()
+	s.InFlight += w.inFlight()
 	if w.channel != nil {
 		s.addChannel(w.channel)
 	}

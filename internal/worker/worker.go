@@ -14,6 +14,9 @@ const (
 	retired
 )
 
+// More calls than can nest.
+const ended = 1 << 16
+
 // Worker is what one Python thread calls with. All of its methods are for the thread that it is bound to.
 type Worker struct {
 	// ID is never 0, and never that of another worker of the pool, living or gone.
@@ -27,8 +30,7 @@ type Worker struct {
 	connected bool // has had a channel
 	reserved  bool // its channel has a role of its own: no other thread may have it
 
-	calls    atomic.Uint64
-	inFlight atomic.Int64
+	counts atomic.Uint64 // calls in flight, and ended times those that have ended: one instruction counts both
 
 	_ [64]byte // keeps the counters of two workers off one cache line
 }
@@ -81,16 +83,17 @@ func (w *Worker) replace(next *channel.Channel) {
 }
 
 // Begin counts a call that starts. Calls nest.
-func (w *Worker) Begin() { w.inFlight.Add(1) }
+func (w *Worker) Begin() { w.counts.Add(1) }
 
 // End counts a call that Begin counted and that has ended, well or not.
-func (w *Worker) End() {
-	w.inFlight.Add(-1)
-	w.calls.Add(1)
-}
+func (w *Worker) End() { w.counts.Add(ended - 1) }
+
+// inFlight and calls take the counts apart: calls that have begun and not ended, and those that have ended.
+func (w *Worker) inFlight() int { return int(w.counts.Load() % ended) }
+func (w *Worker) calls() uint64 { return w.counts.Load() / ended }
 
 // reusable reports whether another thread may have the worker: nobody waits for an answer on it, and its channel, if it
 // has one, is open and between frames.
 func (w *Worker) reusable() bool {
-	return !w.reserved && w.inFlight.Load() == 0 && (w.channel == nil || w.channel.Idle())
+	return !w.reserved && w.inFlight() == 0 && (w.channel == nil || w.channel.Idle())
 }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
+import sys
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future
 from typing import Any, Optional
+
+import _erlang
 
 from . import _pending
 from ._errors import TypeError, ValueError
@@ -41,41 +43,13 @@ def map(name: str, iterable: Iterable[Any], window: int = 256) -> Generator[Any,
         raise TypeError(f"window is an int, not {type(window).__name__}")
     if window < 1:
         raise ValueError(f"window is at least 1, not {window}")
-    return _mapped(name, iter(iterable), window)
+    return _mapped(name, iter(iterable), min(window, sys.maxsize))
 
 
 def _mapped(name: str, items: Iterator[Any], window: int) -> Generator[Any, None, None]:
-    flying: deque[Future[Any]] = deque()
+    calls = _erlang.map_begin(name, items, window)
     try:
-        for future in _started(name, items):
-            flying.append(future)
-            if len(flying) == window:
-                yield flying.popleft().result()
-        while flying:
-            yield flying.popleft().result()
+        while (result := _erlang.map_next(calls)) is not calls:
+            yield result
     finally:
-        for future in flying:
-            future.cancel()
-
-
-def _started(name: str, items: Iterator[Any]) -> Iterator[Future[Any]]:
-    """A call for each item. An item that cannot be had, or not be sent, gives a future that has failed."""
-    while True:
-        try:
-            item = next(items)
-        except StopIteration:
-            return
-        except Exception as exc:
-            yield _failed(exc)
-            return
-        try:
-            future = submit(name, item)
-        except Exception as exc:
-            future = _failed(exc)
-        yield future
-
-
-def _failed(exc: Exception) -> Future[Any]:
-    future: Future[Any] = Future()
-    future.set_exception(exc)
-    return future
+        _erlang.map_end(calls)

@@ -79,10 +79,11 @@ _set = logging.NOTSET
 os.register_at_fork(after_in_child=_handler.forked)
 
 
-def configure(level: int) -> None:
-    """Sends what is logged from that level on. Called again, it changes the level."""
+def configure(level: int, form: Optional[str] = None) -> None:
+    """Sends what is logged from that level on, in that format. Called again, it changes both."""
     global _found, _set
     root = logging.getLogger()
+    _handler.setFormatter(None if form is None else logging.Formatter(form))
     _handler.setLevel(level)
     _handler.start()
     if _handler not in root.handlers:

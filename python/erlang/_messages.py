@@ -17,9 +17,9 @@ def send(to: Union[Pid, Atom, str], term: Any, /) -> None:
     _erlang.operation("send", to, term)
 
 
-def whereis(name: Union[Atom, str], /) -> Optional[Pid]:
+def whereis(name: Union[Atom, str, bytes], /) -> Optional[Pid]:
     """The process registered under the name."""
-    if not isinstance(name, (Atom, str)):
+    if not isinstance(name, (Atom, str, bytes)):
         raise TypeError(f"the name of a process is a str, not {type(name).__name__}")
     pid: Optional[Pid] = _erlang.operation("whereis", name)
     return pid

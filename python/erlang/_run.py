@@ -5,8 +5,8 @@ from __future__ import annotations
 import builtins
 import importlib
 import sys
-from collections.abc import Generator, Iterable
-from typing import Any, Optional
+from collections.abc import AsyncIterable, Generator, Iterable
+from typing import Any, Optional, Union
 
 import _erlang
 
@@ -44,16 +44,33 @@ def stream_eval(space: Optional[Pid], ref: Ref, code: str, names: dict[str, Any]
     _send_items(ref, eval_(space, code, names))
 
 
-def _send_items(ref: Ref, items: Iterable[Any]) -> None:
+def _send_items(ref: Ref, items: Union[Iterable[Any], AsyncIterable[Any]]) -> None:
+    if isinstance(items, AsyncIterable):
+        import asyncio
+
+        asyncio.run(_send_async_items(ref, items))
+        return
     iterator = iter(items)
     try:
         for item in iterator:
-            if _erlang.operation("stream_item", ref, item) == "cancel":
+            if not _wanted(ref, item):
                 break
     finally:
         # Its own clean-up runs now, and not whenever it is collected. What else has a close(), as a file, is not ours to close.
         if isinstance(iterator, Generator):
             iterator.close()
+
+
+async def _send_async_items(ref: Ref, items: AsyncIterable[Any]) -> None:
+    async for item in items:
+        # Blocks the loop, which is this stream's alone. Its end closes what is left of a generator.
+        if not _wanted(ref, item):
+            break
+
+
+def _wanted(ref: Ref, item: Any) -> bool:
+    """Sends an item. False when nobody wants another."""
+    return bool(_erlang.operation("stream_item", ref, item) != "cancel")
 
 
 def script(path: str, argv: list[str]) -> None:
@@ -74,7 +91,8 @@ def drop(space: Optional[Pid]) -> None:
 def _namespace(space: Optional[Pid], keep: bool = False) -> dict[str, Any]:
     if space is None:
         return vars(sys.modules["__main__"])
-    fresh = {"__name__": "__main__", "__builtins__": builtins}
+    # Code written for erlang_python does not import `erlang` in a namespace of the node's.
+    fresh = {"__name__": "__main__", "__builtins__": builtins, "erlang": sys.modules["erlang"]}
     # Only exec keeps one: the node knows who ran exec, and tells us when that process is gone.
     return _spaces.setdefault(space, fresh) if keep else _spaces.get(space, fresh)
 

@@ -10,7 +10,7 @@ from typing import Any
 import _erlang
 import erlang
 
-HELLO, CALL, OK, ERROR, CAST, BYE = 1, 2, 3, 4, 5, 7
+HELLO, CALL, OK, ERROR, CAST, CANCEL, BYE, CALLS = 1, 2, 3, 4, 5, 6, 7, 8
 HANDLER = _erlang.decode(b"\x83Xw\x01n\x00\x00\x00\x09\x00\x00\x00\x00\x00\x00\x00\x00")
 
 

@@ -1,0 +1,93 @@
+/* Calls that no thread waits for: starting them, taking them back, and the completions by which they end. */
+#include "pipeline.h"
+
+#include "convert.h"
+#include "errors.h"
+#include "refs.h"
+
+static int encode_tuple_call(erlpy_buf *b, target to, PyObject *args) {
+    Py_ssize_t nargs = py.PyTuple_Size(args);
+    if (steps_begin_call(b, to, nargs) < 0) return -1;
+    buf_part(b);
+    for (Py_ssize_t i = 0; i < nargs; i++)
+        if (encode_argument(b, py.PyTuple_GetItem(args, i), i) < 0) return -1;
+    return put_u8(b, T_NIL);
+}
+
+PyObject *pipeline_submit(target to, PyObject *args, uint64_t token, int64_t timeout_ns) {
+    erlpy_thread extra, *t = steps_enter(&extra, -1);
+    if (t == NULL) return NULL;
+    t->timeout_ns = timeout_ns;
+    t->token = token;
+    erlpy_buf b = steps_take_frame(t);
+    int ok = encode_tuple_call(&b, to, args) == 0;
+    steps_give_frame(t, b);
+    if (!ok) parts_drop(&t->frame);
+    PyObject *result = ok ? steps_complete(t, ERLPY_EV_SUBMIT) : NULL;
+    steps_leave(t, &extra);
+    return result;
+}
+
+PyObject *pipeline_cancel(uint64_t token) {
+    erlpy_thread extra, *t = steps_enter(&extra, -1);
+    if (t == NULL) return NULL;
+    t->token = token;
+    PyObject *result = steps_complete(t, ERLPY_EV_CANCEL);
+    steps_leave(t, &extra);
+    return result;
+}
+
+/* (token, ok, value) of one completion. A value that cannot be decoded is that call's failure, not the batch's. */
+static PyObject *completion(const uint8_t *p, size_t len) {
+    PyObject *value = decode_payload(p + ERLPY_COMPLETION, len), *token = NULL, *item = NULL;
+    int ok = p[8];
+    if (value == NULL) {
+        PyObject *exc = take_error(), *text = py.PyObject_Str(exc), *kind = py.PyUnicode_FromString("bad_term");
+        drop(exc);
+        ok = 0;
+        if (text == NULL || kind == NULL || (value = py.PyTuple_New(2)) == NULL) {
+            drop(text);
+            drop(kind);
+            return NULL;
+        }
+        py.PyTuple_SetItem(value, 0, kind);
+        py.PyTuple_SetItem(value, 1, text);
+    }
+    token = py.PyLong_FromUnsignedLongLong((uint64_t)get_u32(p) << 32 | get_u32(p + 4));
+    if (token == NULL || (item = py.PyTuple_New(3)) == NULL) {
+        drop(token);
+        drop(value);
+        return NULL;
+    }
+    py.PyTuple_SetItem(item, 0, token);
+    py.PyTuple_SetItem(item, 1, own(ok ? py._Py_TrueStruct : py._Py_FalseStruct));
+    py.PyTuple_SetItem(item, 2, value);
+    return item;
+}
+
+PyObject *pipeline_reap(void) {
+    erlpy_thread extra, *t = steps_enter(&extra, -1);
+    if (t == NULL) return NULL;
+    t->busy = 1;
+    int action = steps_run(t, ERLPY_EV_REAP);
+    t->busy = 0;
+    PyObject *list = NULL;
+    if (action == ERLPY_ACT_CLOSED) {
+        list = own_none();
+    } else if (action >= 0 && (list = py.PyList_New(0)) != NULL) {
+        erlpy_buf b = steps_take_frame(t);
+        size_t len;
+        for (const uint8_t *p = b.p + ERLPY_HEADER; list != NULL && p < b.p + b.len; p += ERLPY_COMPLETION + len) {
+            len = get_u32(p + 9);
+            PyObject *item = completion(p, len);
+            if (item == NULL || py.PyList_Append(list, item) < 0) {
+                drop(list);
+                list = NULL;
+            }
+            drop(item);
+        }
+        steps_give_back(t, b);
+    }
+    steps_leave(t, &extra);
+    return list;
+}

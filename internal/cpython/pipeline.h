@@ -1,0 +1,26 @@
+/* Calls that no thread waits for. All need the GIL. */
+#ifndef ERLPY_PIPELINE_H
+#define ERLPY_PIPELINE_H
+
+#include "steps.h"
+
+/* Starts a call that is answered by a completion, which carries token; args is a tuple. None at once. */
+PyObject *pipeline_submit(target to, PyObject *args, uint64_t token, int64_t timeout_ns);
+
+/* Takes a submitted call back: its completion says so. None. */
+PyObject *pipeline_cancel(uint64_t token);
+
+/* Waits for completions: a list of (token, ok, value or error payload); None when the program ends. */
+PyObject *pipeline_reap(void);
+
+/* Calls the function for each item of an iterator: a capsule. At most window items are taken before their results are given. */
+PyObject *map_begin(const char *name, Py_ssize_t len, PyObject *items, long long window);
+
+/* Takes items as long as there is room, and returns the next result; the capsule itself when there are no more. NULL with an exception set: with the
+ * one that stands in the place of this result, or with Ctrl-C. */
+PyObject *map_next(PyObject *map);
+
+/* Takes back whatever is under way. None. */
+PyObject *map_end(PyObject *map);
+
+#endif
