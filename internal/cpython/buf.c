@@ -19,6 +19,13 @@ int erlpy_buf_grow(erlpy_buf *b, size_t size) {
     return 0;
 }
 
+void erlpy_buf_trim(erlpy_buf *b) {
+    if (b->cap <= ERLPY_FRAME_KEEP) return;
+    free(b->p);
+    b->p = NULL;
+    b->len = b->cap = b->room = 0;
+}
+
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 /* How large a frame may get; the limit does not count its length field. The first page is always there, for the words that say so. */

@@ -56,8 +56,15 @@ func (t *Thread) Join() error {
 	return nil
 }
 
-// Sent says that the parts are not needed any more: the frame has gone out.
+// Sent says that the frame has gone out, and is not needed any more: its parts are let go of, and a large buffer is given back.
 func (t *Thread) Sent() {
+	t.forgetParts()
+	if t.frame.cap > C.ERLPY_FRAME_KEEP {
+		C.erlpy_buf_trim(&t.frame)
+	}
+}
+
+func (t *Thread) forgetParts() {
 	if t.frame.parts != nil {
 		t.frame.parts.count = 0
 	}

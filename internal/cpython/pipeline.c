@@ -21,9 +21,7 @@ PyObject *pipeline_submit(target to, PyObject *args, uint64_t token, int64_t tim
     t->token = token;
     erlpy_buf b = steps_take_frame(t);
     int ok = encode_tuple_call(&b, to, args) == 0;
-    steps_give_frame(t, b);
-    if (!ok) parts_drop(&t->frame);
-    PyObject *result = ok ? steps_complete(t, ERLPY_EV_SUBMIT) : NULL;
+    PyObject *result = steps_go_on(t, b, ok, ERLPY_EV_SUBMIT);
     steps_leave(t, &extra);
     return result;
 }

@@ -87,6 +87,10 @@ typedef struct {
 /* Makes room for size bytes in all; keeps what is there. Returns 0, or -1 when there is no memory. Needs no GIL. */
 int erlpy_buf_grow(erlpy_buf *b, size_t size);
 
+/* A frame that nobody needs any more need not stay large. Without the GIL. */
+enum { ERLPY_FRAME_KEEP = 64 << 10 };
+void erlpy_buf_trim(erlpy_buf *b);
+
 /* Copies the parts into the frame, each to its place. Returns 0, or -1 when there is no memory. Needs no GIL. */
 int erlpy_buf_join(erlpy_buf *b);
 

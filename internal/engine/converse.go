@@ -73,14 +73,15 @@ func (e *Engine) converse(t *cpython.Thread, s *session) cpython.Action {
 	}
 }
 
-// send sends the frame, and lets go of its parts once they are out.
-func (s *session) send(t *cpython.Thread, ch *channel.Channel) (channel.Status, error) {
-	if !t.Apart() {
-		return ch.Send(t.Frame())
+// send sends the frame, and lets go of it once it is out.
+func (s *session) send(t *cpython.Thread, ch *channel.Channel) (status channel.Status, err error) {
+	if t.Apart() {
+		s.pieces = t.AppendPieces(s.pieces[:0])
+		status, err = ch.SendPieces(s.pieces)
+		clear(s.pieces)
+	} else {
+		status, err = ch.Send(t.Frame())
 	}
-	s.pieces = t.AppendPieces(s.pieces[:0])
-	status, err := ch.SendPieces(s.pieces)
-	clear(s.pieces)
 	if err == nil && status == channel.Done {
 		t.Sent()
 	}

@@ -267,12 +267,21 @@ def big():
 def gone():
     gc.collect()
     return not any(ref() is not None for ref in refs)
-def under_way():
+def within(condition):
     deadline = time.monotonic() + 20
-    while erlang.stats()['bytes_out'] < 50_000:
+    while not condition():
         assert time.monotonic() < deadline
+def under_way():
+    within(lambda: erlang.stats()['bytes_out'] >= 50_000)
+def memory():
+    lines = open('/proc/self/status').read().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith('VmRSS'))
 refs = []
 """
+
+# More than the allocator would keep, in values that are small each.
+MANY = 4000
+LARGE = f"[b'\\xfe' * {APART - 1}] * {MANY}"
 
 
 def script(folder: Path, text: str) -> str:
@@ -408,4 +417,77 @@ def test_a_contexts_result_is_let_go_when_it_is_out(tmp_path: Path) -> None:
         eventually(lambda: second.ask("eval", None, "gone()", {}), "the refused one has been let go")
         first.call("eval", None, "1", {})
         assert first.read()[0] in (OK, CALL)
+        assert host.stop()[0] == 0
+
+
+def test_a_destructor_that_calls(tmp_path: Path) -> None:
+    """The frame has held the last reference; what is called then does not disturb the answer that is there."""
+    text = """
+class Calls(Big):
+    def __del__(self):
+        print(erlang.call('g'), flush=True)
+values = [Calls(b'x' * 100_000)]
+def clear():
+    within(lambda: erlang.stats()['bytes_out'] > 100_000)
+    values.clear()
+    erlang.cast('cleared')
+thread = threading.Thread(target=clear)
+thread.start()
+print(erlang.call('f', values))
+thread.join()
+"""
+    with FakeNode(tmp_path) as node:
+        run = erlpy("--beam", node.path, script(tmp_path, text))
+        main, other = node.accept(), None
+        main.read()
+        main.welcome()
+        _, number, _ = main.read()
+        other = node.accept()
+        other.read()
+        other.welcome()
+        assert other.read()[2] == ("cleared", [])
+        main.write(OK, number, "answer of f")
+        _, number, term = main.read()
+        assert term == ("g", [])
+        main.write(OK, number, "answer of g, a longer one")
+        assert finished(run) == (0, "answer of g, a longer one\nanswer of f\n", "")
+
+
+def test_a_waiting_call_keeps_no_large_frame(tmp_path: Path) -> None:
+    text = f"""
+values = {LARGE}
+before = memory()
+thread = threading.Thread(target=lambda: print(len(erlang.call('f', values)), flush=True))
+thread.start()
+within(lambda: erlang.stats()['bytes_out'] > {MANY * APART})
+within(lambda: memory() < before + (16 << 20))
+erlang.cast('go on')
+thread.join()
+within(lambda: memory() < before + (16 << 20))
+"""
+    with FakeNode(tmp_path) as node:
+        run = erlpy("--beam", node.path, script(tmp_path, text))
+        first = node.accept()
+        first.read()
+        first.welcome()
+        _, number, term = first.read()
+        second = node.accept()
+        second.read()
+        second.welcome()
+        assert second.read()[2] == ("go on", [])
+        first.write(OK, number, term[1][0])
+        assert finished(run) == (0, f"{MANY}\n", "")
+
+
+def test_a_context_keeps_no_large_frame(tmp_path: Path) -> None:
+    with FakeHost(tmp_path) as host:
+        first, second = host.context("a"), host.context("b")
+        first.ask("exec", None, SCRIPT)
+        before = second.ask("eval", None, "memory()", {})
+        # Not the request while the function runs...
+        values = [b"\xfe" * (APART - 1)] * MANY
+        assert first.ask("eval", None, "memory()", {"values": values}) - before < 96 * MIB
+        # ...nor the answer when it has been sent.
+        assert first.ask("eval", None, LARGE, {}) == values
+        eventually(lambda: second.ask("eval", None, "memory()", {}) < before + 16 * MIB, "the memory is given back")
         assert host.stop()[0] == 0
