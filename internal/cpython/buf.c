@@ -1,18 +1,67 @@
 /* The growing buffer that frames are written into. Only growing needs no GIL. */
+#define _GNU_SOURCE
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "convert.h"
 #include "errors.h"
 
 convert_limits limits = {.max_frame = 64 << 20, .max_depth = 1000};
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096, HUGE_PAGE = 2 << 20 };
+
+/* A buffer that nobody uses, for the next large frame of any thread: to fill memory that is new to the process costs more than all else that is
+ * done with a frame. Its size stands at its beginning. */
+static _Atomic(uint8_t *) spare;
+enum { SPARE_MAX = 4 << 20 };
+
+static size_t size_of(const uint8_t *p) {
+    size_t size = 0;
+    if (p != NULL) memcpy(&size, p, sizeof size);
+    return size;
+}
+
+static void put_by(uint8_t *p, size_t size) {
+    memcpy(p, &size, sizeof size);
+    free(atomic_exchange(&spare, p));
+}
+
+/* The spare buffer in place of b's, if there is one of that size. */
+static int use_spare(erlpy_buf *b, size_t size) {
+    uint8_t *p = atomic_exchange(&spare, NULL);
+    size_t cap = size_of(p);
+    if (cap < size) {
+        if (p != NULL) put_by(p, cap);
+        return 0;
+    }
+    if (b->p != NULL) memcpy(p, b->p, b->cap);
+    free(b->p);
+    b->p = p;
+    b->cap = cap;
+    return 1;
+}
+
+/* Memory for a buffer that is too large to be put by: of few, large pages, where the system has them. */
+static uint8_t *huge(erlpy_buf *b, size_t cap) {
+    uint8_t *p = aligned_alloc(HUGE_PAGE, cap);
+    if (p == NULL) return NULL;
+#ifdef MADV_HUGEPAGE
+    madvise(p, cap, MADV_HUGEPAGE); /* advice: it is well without */
+#endif
+    if (b->p != NULL) memcpy(p, b->p, b->cap);
+    free(b->p);
+    return p;
+}
+
+static size_t whole(size_t size, size_t page) { return (size + page - 1) / page * page; }
 
 int erlpy_buf_grow(erlpy_buf *b, size_t size) {
     if (size <= b->cap) return 0;
-    size_t cap = (size + PAGE - 1) / PAGE * PAGE;
-    uint8_t *p = realloc(b->p, cap);
+    if (size > ERLPY_FRAME_KEEP && size <= SPARE_MAX && use_spare(b, size)) return 0;
+    size_t cap = whole(size, size > SPARE_MAX ? HUGE_PAGE : PAGE);
+    uint8_t *p = size > SPARE_MAX ? huge(b, cap) : realloc(b->p, cap);
     if (p == NULL) return -1;
     b->p = p;
     b->cap = cap;
@@ -21,7 +70,10 @@ int erlpy_buf_grow(erlpy_buf *b, size_t size) {
 
 void erlpy_buf_trim(erlpy_buf *b) {
     if (b->cap <= ERLPY_FRAME_KEEP) return;
-    free(b->p);
+    if (b->cap <= SPARE_MAX)
+        put_by(b->p, b->cap);
+    else
+        free(b->p);
     b->p = NULL;
     b->len = b->cap = b->room = 0;
 }
