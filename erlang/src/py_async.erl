@@ -231,7 +231,7 @@ answer(Id, {exit, Reason}, #state{batches = Batches, max_frame = MaxFrame} = Sta
             {More, Batches1} = py_batches:ended(Id, Reason, Batches),
             more(Id, More, State#state{batches = Batches1});
         false ->
-            answer(Id, py_function:answer({error, py_failure:raised(exit, Reason, [])}, MaxFrame), State)
+            answer(Id, py_function:answer({error, py_failure:raised(exit, Reason, [])}, MaxFrame, 0), State)
     end;
 answer(Id, {Kind, Payload}, #state{answered = Answered} = State) ->
     State1 = debug({out, {Kind, Id, Payload}}, State#state{answered = Answered + 1}),

@@ -79,14 +79,14 @@ recv_until(Channel, Deadline) ->
 
 %% @doc Sends a frame. Waits while the other side does not read: that side is a thread that waits for this very frame, or one that
 %% has died, which ends the wait with an error.
--spec send(channel(), py_frame:kind(), py_frame:id(), binary()) -> ok | {error, reason()}.
-send(#channel{socket = Socket}, Kind, Id, Payload) when byte_size(Payload) < ?LARGE ->
+-spec send(channel(), py_frame:kind(), py_frame:id(), py_term:payload()) -> ok | {error, reason()}.
+send(#channel{socket = Socket}, Kind, Id, Payload) when is_binary(Payload), byte_size(Payload) < ?LARGE ->
     sent(socket:send(Socket, py_frame:encode(Kind, Id, Payload)));
-send(#channel{socket = Socket}, Kind, Id, Payload) ->
-    case sent(socket:send(Socket, py_frame:header(Kind, Id, byte_size(Payload)))) of
-        ok -> sent(socket:send(Socket, Payload));
-        Error -> Error
-    end.
+send(Channel, Kind, Id, Payload) when is_binary(Payload) ->
+    send(Channel, Kind, Id, [Payload]);
+send(#channel{socket = Socket}, Kind, Id, Pieces) ->
+    %% Straight from where they are: socket:send/2 would make one binary of them first.
+    sent(socket:sendmsg(Socket, #{iov => [py_frame:header(Kind, Id, iolist_size(Pieces)) | Pieces]})).
 
 %% @doc Sends what can be sent at once, whole frames by {@link py_frame}. After the message `{'$socket', _, select, Handle}' the caller writes
 %% the rest; until then nothing else.
@@ -101,7 +101,7 @@ write(#channel{socket = Socket} = Channel, Data) ->
         {error, Reason} -> {error, Reason}
     end.
 
--spec sent(ok | {ok, binary()} | {error, term()}) -> ok | {error, reason()}.
+-spec sent(ok | {ok, binary() | erlang:iovec()} | {error, term()}) -> ok | {error, reason()}.
 sent(ok) -> ok;
 sent({ok, _Rest}) -> {error, closed};
 sent({error, {Reason, _Rest}}) when is_atom(Reason) -> {error, Reason};

@@ -36,7 +36,7 @@
     where := py_pool:where(),
     space := py_conversation:space(),
     keep := boolean(),
-    payload := binary(),
+    payload := py_term:payload(),
     owner => pid()
 }.
 -type outcome() :: py_conversation:outcome() | interrupted | {max_contexts, pos_integer()}.

@@ -118,7 +118,7 @@ answer(Id, Answer, #conversation{channel = Channel, max_frame = MaxFrame} = Conv
 %% Calls of Python
 
 %% @doc Sends a call; the answer is the frame that {@link next/1} gives with that id.
--spec request(binary(), conversation()) -> {ok, py_frame:id(), conversation()} | {error, term()}.
+-spec request(py_term:payload(), conversation()) -> {ok, py_frame:id(), conversation()} | {error, term()}.
 request(_Payload, #conversation{broken = {broken, Reason}}) ->
     {error, Reason};
 request(Payload, #conversation{channel = Channel, next_id = Id} = Conversation) ->
@@ -142,7 +142,7 @@ set_space(Space, Conversation) ->
 
 %% @doc Calls the Python thread that waits for the function running here, and serves its calls meanwhile.
 %% Only messages of the socket are received, so what the function itself waits for stays in its mailbox.
--spec nested(binary(), timeout()) -> outcome().
+-spec nested(py_term:payload(), timeout()) -> outcome().
 nested(Payload, Timeout) ->
     case get(?KEY) of
         #conversation{depth = Max, max_nesting = Max} ->
@@ -154,7 +154,7 @@ nested(Payload, Timeout) ->
             Outcome
     end.
 
--spec ask(binary(), timeout(), conversation()) -> {outcome(), conversation()}.
+-spec ask(py_term:payload(), timeout(), conversation()) -> {outcome(), conversation()}.
 ask(Payload, Timeout, Conversation) ->
     Settled = settle(Conversation),
     case request(Payload, Settled) of

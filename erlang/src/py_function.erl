@@ -26,20 +26,25 @@ run(Target, Args) ->
     py_operation:run(Target, Args).
 
 %% @doc The kind and the payload of the frame that answers a call, within the limit.
--spec answer(result(), pos_integer()) -> {ok | error, binary()}.
-answer(Result, MaxFrame) ->
-    answer(Result, MaxFrame, 0).
+-spec answer(result(), pos_integer()) -> {ok | error, py_term:payload()}.
+answer({Kind, Term}, MaxFrame) ->
+    case py_term:pieces(Term, MaxFrame) of
+        {ok, Payload} -> {Kind, Payload};
+        {error, Limit} -> shrunk(Kind, Term, Limit, MaxFrame, 0)
+    end.
 
-%% @doc The same for a frame that holds so many bytes besides.
+%% @doc The same in one piece, for a frame that holds so many bytes besides.
 -spec answer(result(), pos_integer(), non_neg_integer()) -> {ok | error, binary()}.
 answer({Kind, Term}, MaxFrame, Besides) ->
     case py_term:encode(Term, MaxFrame, Besides) of
-        {ok, Payload} ->
-            {Kind, Payload};
-        {error, Limit} ->
-            {ok, Payload} = py_term:encode(py_failure:shrink(Kind, Term, Limit), MaxFrame, Besides),
-            {error, Payload}
+        {ok, Payload} -> {Kind, Payload};
+        {error, Limit} -> shrunk(Kind, Term, Limit, MaxFrame, Besides)
     end.
+
+-spec shrunk(ok | error, term(), {limit, binary()}, pos_integer(), non_neg_integer()) -> {error, binary()}.
+shrunk(Kind, Term, Limit, MaxFrame, Besides) ->
+    {ok, Payload} = py_term:encode(py_failure:shrink(Kind, Term, Limit), MaxFrame, Besides),
+    {error, Payload}.
 
 -spec apply_target(py_registry:target(), [term()]) -> result().
 apply_target(Target, Args) ->

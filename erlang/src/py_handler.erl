@@ -31,7 +31,7 @@
 
 %% Where an outcome goes: to the caller of a server's, which then hears `{py_done, Handler}' itself, or as `{Tag, Outcome}' to a process.
 -type destination() :: {caller, gen_server:from(), Server :: pid()} | {message, pid() | reference(), Tag :: term()}.
--type request() :: {destination(), py_conversation:space(), Payload :: binary()}.
+-type request() :: {destination(), py_conversation:space(), Payload :: py_term:payload()}.
 
 %% In the handshake, and for the connection to be handed over.
 -define(PATIENCE, 5000).
@@ -56,7 +56,7 @@ give(Handler, Socket) ->
 
 %% @doc Has a context or a host do a call. A handler that ends does not answer, so whoever asks monitors it. Requests are done one
 %% after the other.
--spec request(pid(), destination(), py_conversation:space(), binary()) -> ok.
+-spec request(pid(), destination(), py_conversation:space(), py_term:payload()) -> ok.
 request(Handler, Destination, Space, Payload) ->
     Handler ! {?MODULE, request, {Destination, Space, Payload}},
     ok.
@@ -293,7 +293,7 @@ debug(Event, #state{debug = Debug} = State) ->
 
 -spec write_event(io:device(), term(), term()) -> ok.
 write_event(Device, {Direction, {Kind, Id, Payload}}, Name) ->
-    io:format(Device, "*DBG* ~p ~ts ~ts ~b, ~b bytes~n", [Name, Direction, Kind, Id, byte_size(Payload)]).
+    io:format(Device, "*DBG* ~p ~ts ~ts ~b, ~b bytes~n", [Name, Direction, Kind, Id, iolist_size(Payload)]).
 
 %% System messages
 

@@ -24,7 +24,7 @@
     from := gen_server:from(),
     where := where(),
     space := py_conversation:space(),
-    payload := binary(),
+    payload := py_term:payload(),
     keep := boolean()
 }.
 -type effect() ::

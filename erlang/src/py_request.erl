@@ -79,7 +79,7 @@ space() ->
 -spec job(where(), request(), py_conversation:space(), pid()) -> {ok, py_contexts:job()} | {error, {limit, binary()}}.
 job(Where, {Target, Args, Keep}, Space, Owner) ->
     Call = case Keep of none -> {Target, Args}; _ -> {Target, [Space | Args]} end,
-    case py_term:encode(Call, py_settings:get(max_frame)) of
+    case py_term:pieces(Call, py_settings:get(max_frame)) of
         {ok, Payload} -> {ok, #{where => Where, space => Space, keep => Keep =:= keep, payload => Payload, owner => Owner}};
         {error, Limit} -> {error, Limit}
     end.

@@ -10,7 +10,7 @@ suite() -> [{timetrap, {seconds, 30}}].
 
 all() ->
     [
-        call, keywords, eval, exec, names, version, types, bytes_and_text, big_integer,
+        call, keywords, eval, exec, names, version, types, bytes_and_text, large_binaries, big_integer,
         namespace_of_a_process, namespace_is_dropped, namespace_in_nested_call,
         exceptions, own_exception, syntax_error, exception_names_are_bounded, no_term, too_large,
         nested, nested_thread, nested_failure, error_in_function,
@@ -89,6 +89,15 @@ bytes_and_text(_) ->
     {ok, <<255, 0>>} = py:eval("x", #{x => <<255, 0>>}),
     {ok, <<"bytes">>} = py:eval("type(x).__name__", #{x => {bytes, <<"abc">>}}),
     {ok, <<"str">>} = py:eval("type(x).__name__", #{x => <<"abc">>}).
+
+large_binaries(_) ->
+    [begin
+        Large = binary:copy(<<255>>, Size),
+        Term = [Large, {<<"x">>, Large}, #{<<"k">> => [Large, 1]}],
+        {ok, Back} = py:eval("x", #{x => Term}),
+        ?assert(Back =:= Term),
+        {ok, Size} = py:eval("len(x)", #{x => Large})
+     end || Size <- [16383, 16384, 300000, 10000000]].
 
 big_integer(_) ->
     Big = py_peer:big([]),

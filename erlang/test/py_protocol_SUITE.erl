@@ -133,13 +133,15 @@ large_frames(_) ->
         Me = self(),
         %% A peer that sends from one process and reads from another, since neither side holds so much back.
         spawn_link(fun() ->
-            py_client:send_frame(Socket, 2, 1, term_to_binary({<<"echo">>, [Blob]})),
+            [py_client:send_frame(Socket, 2, Id, term_to_binary({<<"echo">>, [Term]})) || {Id, Term} <- [{1, Blob}, {2, [1, {Blob}, <<"x">>, Blob]}]],
             Me ! sent
         end),
         {3, 1, Answer} = py_client:recv(Socket),
         ?assert(Answer =:= Blob),
+        {3, 2, Answers} = py_client:recv(Socket),
+        ?assert(Answers =:= [1, {Blob}, <<"x">>, Blob]),
         receive sent -> ok end
-     end || Size <- [8170, 8192, 8193, 70000, 300000, 5000000]].
+     end || Size <- [8170, 8192, 8193, 16383, 16384, 70000, 300000, 5000000]].
 
 crypto_free_noise(Size) -> << <<(N rem 251)>> || N <- lists:seq(1, Size) >>.
 

@@ -9,7 +9,7 @@ suite() -> [{timetrap, {seconds, 30}}].
 
 all() ->
     [
-        vectors, frame_round_trip, frame_byte_by_byte, frame_refused, text, text_is_bounded, settings, admission, handshake,
+        vectors, pieces, pieces_share, pieces_limit, frame_round_trip, frame_byte_by_byte, frame_refused, text, text_is_bounded, settings, admission, handshake,
         pool_grows_for_each_waiting_call, pool_keeps_to_its_limit, pool_serves_in_order, pool_cancels_what_waits,
         pool_interrupts_what_is_cancelled, pool_insists, pool_interrupts, pool_context_ends, pool_is_full, pool_host_fails, pool_prefers_last_used,
         pool_spreads_over_hosts, pool_context_never_comes, host_arguments,
@@ -39,6 +39,38 @@ field(Name, Line) ->
         {match, [Hex]} -> binary:decode_hex(Hex);
         nomatch -> none
     end.
+
+%% Payloads in pieces
+
+pieces(_) ->
+    Large = binary:copy(<<"0123456789abcdef">>, 1024),
+    Middle = binary:part(Large, 0, 16#3FFF),
+    Terms = [
+        7, <<>>, Middle, Large, [Large], {ok, Large, 1, Large}, #{k => [1, #{<<"l">> => {Large}}]}, [Large | Large], [Large, Middle, <<1>>, Middle, Large],
+        lists:seq(1, 1000) ++ [Large], lists:duplicate(2000, Middle), [Large | lists:duplicate(1500, Middle)], lists:duplicate(1500, Large),
+        maps:from_list([{N, Large} || N <- lists:seq(1, 40)]), list_to_tuple([Large | lists:seq(1, 100)])
+    ],
+    lists:foreach(fun(Term) ->
+        {ok, Payload} = py_term:pieces(Term, 1 bsl 30),
+        ?assert(iolist_to_binary(Payload) =:= py_term:encode(Term)),
+        ?assertEqual({ok, Term}, py_term:decode(iolist_to_binary(Payload), safe))
+    end, Terms),
+    ?assertMatch({ok, <<131, _/binary>>}, py_term:pieces({ok, Middle, [Middle, 1]}, 1 bsl 30)),
+    ?assertMatch({ok, [<<131, _/binary>>, Large, <<108, _/binary>>, Large, <<106>>]}, py_term:pieces({[], Large, [Large]}, 1 bsl 30)).
+
+%% The pieces are the very binaries of the term.
+pieces_share(_) ->
+    Large = binary:copy(<<1>>, 10_000_000),
+    {ok, Payload} = py_term:pieces([Large, [1, {Large}]], 1 bsl 30),
+    {binary, Binaries} = process_info(self(), binary),
+    ?assert(lists:sum([Size || {_, Size} <- lists:usort([{Id, Size} || {Id, Size, _} <- Binaries])]) < 12_000_000),
+    ?assertEqual(20_000_000, byte_size(Large) + byte_size(lists:nth(2, Payload))).
+
+pieces_limit(_) ->
+    Large = binary:copy(<<1>>, 100_000),
+    Size = byte_size(py_term:encode([Large])) + 5,
+    ?assertMatch({ok, _}, py_term:pieces([Large], Size)),
+    ?assertMatch({error, {limit, _}}, py_term:pieces([Large], Size - 1)).
 
 %% The directory with PROTOCOL.md, above the one this module was compiled in.
 root() ->

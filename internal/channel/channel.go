@@ -26,6 +26,9 @@ const (
 
 	// A larger piece would hold up a stop of the world by more than some tens of microseconds.
 	maxPiece = 128 << 10
+
+	// So many pieces of a frame go out with one system call at most.
+	maxPieces = 16
 )
 
 // Options say where to connect, and how to behave there. A Channel reads them and keeps the pointer: leave them alone.

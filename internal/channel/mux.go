@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -47,12 +48,12 @@ func OpenMux(o *Options, answer func([]Answer) error, gone func(*Mux, error)) *M
 	return m
 }
 
-// Send puts a frame on its way, together with others that are sent at about the same time. payload is copied. A *LimitError leaves the Mux as
-// it was.
-func (m *Mux) Send(k Kind, id uint32, payload []byte) error {
+// Send puts a frame on its way, together with others that are sent at about the same time. The pieces of its payload are copied. A *LimitError
+// leaves the Mux as it was.
+func (m *Mux) Send(k Kind, id uint32, payload ...[]byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	err := m.put(k, id, payload)
+	err := m.put(k, id, payload...)
 	if err == nil && !m.writing {
 		m.work.Signal()
 	}
@@ -80,16 +81,20 @@ func (m *Mux) SendNow(k Kind, id uint32, payload []byte) error {
 }
 
 // put appends a frame to what waits to be written.
-func (m *Mux) put(k Kind, id uint32, payload []byte) error {
+func (m *Mux) put(k Kind, id uint32, payload ...[]byte) error {
 	if m.err != nil {
 		return m.err
 	}
-	if size := len(payload) + uncounted; size > m.limit {
-		return &LimitError{Size: size, Limit: m.limit}
+	size := total(payload)
+	if size+uncounted > m.limit {
+		return &LimitError{Size: size + uncounted, Limit: m.limit}
 	}
 	var header [HeaderSize]byte
-	PutHeader(header[:], len(payload), k, id)
-	m.out = append(append(m.out, header[:]...), payload...)
+	PutHeader(header[:], size, k, id)
+	m.out = append(slices.Grow(m.out, HeaderSize+size), header[:]...)
+	for _, piece := range payload {
+		m.out = append(m.out, piece...)
+	}
 	return nil
 }
 

@@ -7,10 +7,16 @@
 #include "pyapi.h"
 #include "shim.h"
 
-/* Makes b empty but for room for the frame's header. */
+/* Makes b an empty frame: nothing but room for the header. */
 int buf_begin(erlpy_buf *b);
 
-/* Makes room for n more bytes, within the limit of a frame. */
+/* Lets large binaries be parts of the frame, and not be copied. Only for frames whose reader in Go asks for them. */
+static inline void buf_part(erlpy_buf *b) { b->apart = 1; }
+
+/* Whether n more bytes are within the limit of a frame. */
+int buf_fits(const erlpy_buf *b, size_t n);
+
+/* Makes room for n more bytes, within that limit. */
 int buf_more(erlpy_buf *b, size_t n);
 
 static inline int put_raw(erlpy_buf *b, const void *p, size_t n) {
@@ -39,5 +45,14 @@ static inline int put_binary(erlpy_buf *b, const char *p, size_t n) {
     b->len += 5 + n;
     return 0;
 }
+
+/* From this size on a binary is better not copied. */
+enum { PART_MIN = 16 << 10 };
+
+/* Writes a binary as a part. p is owner's memory, and owner will not change it. */
+int put_part(erlpy_buf *b, const void *p, size_t n, PyObject *owner);
+
+/* Drops what the parts hold. Without the GIL they can only be freed: see thread_end. */
+void parts_drop(erlpy_buf *b);
 
 #endif

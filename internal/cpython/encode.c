@@ -112,30 +112,57 @@ static int put_float(erlpy_buf *b, PyObject *o) {
     return written(b, p, 9);
 }
 
-static int put_str(erlpy_buf *b, PyObject *o) {
-    Py_ssize_t n;
-    const char *p = py.PyUnicode_AsUTF8AndSize(o, &n);
-    if (p == NULL) {
-        if (py.PyErr_ExceptionMatches(py.PyExc_UnicodeEncodeError)) {
-            py.PyErr_Clear();
-            raise_error(py.PyExc_TypeError, "str with a lone surrogate has no Erlang term");
-        }
-        return -1;
+/* 1 when o, a str, is all ASCII: then its memory is UTF-8 as it is. Asked by the class, since a subclass may answer anything. */
+static int is_ascii(PyObject *o) {
+    PyObject *answer = call_method(py.PyUnicode_Type, "isascii", pack(1, own(o), NULL, NULL));
+    drop(answer);
+    return answer == py._Py_TrueStruct;
+}
+
+static int bad_text(void) {
+    if (py.PyErr_ExceptionMatches(py.PyExc_UnicodeEncodeError)) {
+        py.PyErr_Clear();
+        raise_error(py.PyExc_TypeError, "str with a lone surrogate has no Erlang term");
     }
-    return put_binary(b, p, (size_t)n);
+    return FAILED;
 }
 
 static int put_bytes(erlpy_buf *b, PyObject *o) {
     char *p;
     Py_ssize_t n;
-    if (py.PyBytes_AsStringAndSize(o, &p, &n) < 0) return -1;
-    return put_binary(b, p, (size_t)n);
+    if (py.PyBytes_AsStringAndSize(o, &p, &n) < 0) return FAILED;
+    return n >= PART_MIN && b->apart ? put_part(b, p, (size_t)n, o) : put_binary(b, p, (size_t)n);
+}
+
+/* OTHER: it is long. */
+static int put_str(erlpy_buf *b, PyObject *o) {
+    if (b->apart && py.PyUnicode_GetLength(o) >= PART_MIN) return OTHER;
+    Py_ssize_t n;
+    const char *p = py.PyUnicode_AsUTF8AndSize(o, &n);
+    return p == NULL ? bad_text() : put_binary(b, p, (size_t)n);
+}
+
+/* Text that is not ASCII has its UTF-8 made first. As an object of its own: Python keeps what PyUnicode_AsUTF8AndSize makes for as long as the
+ * str lives. */
+static int put_long_str(erlpy_buf *b, PyObject *o) {
+    int ascii = is_ascii(o);
+    if (!ascii && py.PyErr_Occurred()) return FAILED;
+    if (!ascii) {
+        PyObject *bytes = py.PyUnicode_AsUTF8String(o);
+        if (bytes == NULL) return bad_text();
+        int result = put_bytes(b, bytes);
+        drop(bytes);
+        return result;
+    }
+    Py_ssize_t n;
+    const char *p = py.PyUnicode_AsUTF8AndSize(o, &n);
+    return p == NULL ? FAILED : put_part(b, p, (size_t)n, o);
 }
 
 /* bytearray, memoryview: by way of a copy, since another thread may change them. */
 static int put_buffer(erlpy_buf *b, PyObject *o) {
     PyObject *copy = py.PyBytes_FromObject(o);
-    if (copy == NULL) return -1;
+    if (copy == NULL) return FAILED;
     int result = put_bytes(b, copy);
     drop(copy);
     return result;
@@ -200,7 +227,10 @@ static int encode_other(encoder *e, PyObject *o, PyTypeObject *t, int converted)
         int result = put_int(b, o);
         return result == OTHER ? encode_bigint(b, o) : result;
     }
-    if (flags & TPFLAGS_STR) return put_str(b, o);
+    if (flags & TPFLAGS_STR) {
+        int result = put_str(b, o);
+        return result == OTHER ? put_long_str(b, o) : result;
+    }
     if (flags & TPFLAGS_BYTES) return put_bytes(b, o);
     if (flags & TPFLAGS_LIST) return enter_list(e, o);
     if (flags & TPFLAGS_TUPLE) return enter_tuple(e, o);

@@ -8,6 +8,7 @@
 static int encode_tuple_call(erlpy_buf *b, target to, PyObject *args) {
     Py_ssize_t nargs = py.PyTuple_Size(args);
     if (steps_begin_call(b, to, nargs) < 0) return -1;
+    buf_part(b);
     for (Py_ssize_t i = 0; i < nargs; i++)
         if (encode_argument(b, py.PyTuple_GetItem(args, i), i) < 0) return -1;
     return put_u8(b, T_NIL);
@@ -20,8 +21,7 @@ PyObject *pipeline_submit(target to, PyObject *args, uint64_t token, int64_t tim
     t->token = token;
     erlpy_buf b = steps_take_frame(t);
     int ok = encode_tuple_call(&b, to, args) == 0;
-    steps_give_frame(t, b);
-    PyObject *result = ok ? steps_complete(t, ERLPY_EV_SUBMIT) : NULL;
+    PyObject *result = steps_go_on(t, b, ok, ERLPY_EV_SUBMIT);
     steps_leave(t, &extra);
     return result;
 }

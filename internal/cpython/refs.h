@@ -25,4 +25,10 @@ static inline PyTypeObject *type_of(PyObject *o) {
     return (PyTypeObject *)t;
 }
 
+/* A tuple of up to three new references, taken over; NULL when one of them is NULL. */
+PyObject *pack(Py_ssize_t n, PyObject *a, PyObject *b, PyObject *c);
+
+/* Calls a method of the class t itself, so that a subclass cannot change what it says. Takes over args. A new reference, or NULL. */
+PyObject *call_method(PyTypeObject *t, const char *name, PyObject *args);
+
 #endif

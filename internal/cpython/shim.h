@@ -38,6 +38,22 @@ enum {
 /* Completions come as a batch in the frame, behind the header: token (8 bytes), ok (1), length (4), payload; all big-endian. */
 enum { ERLPY_COMPLETION = 13 };
 
+/* A large binary that is not copied into the frame: it stays where it is in Python's memory, and is sent from there. */
+typedef struct {
+    size_t at; /* how many of the frame's own bytes come before it */
+    const uint8_t *p;
+    size_t n;
+    void *owner; /* C's business: a reference to the object whose memory it is */
+} erlpy_part;
+
+typedef struct {
+    size_t count; /* of those that belong to what is in the frame; Go sets it to 0 when they have been sent, or the frame holds something else */
+    size_t bytes; /* of those, while there are any */
+    size_t held;  /* of those whose owners C has to drop, as soon as it has the GIL */
+    size_t cap;
+    erlpy_part list[];
+} erlpy_parts;
+
 /* Results of a map come as records in the frame, behind the header: good (1 byte), count (4), length (4), and count terms without version
  * byte, which are results, or one that says how its call failed. */
 enum { ERLPY_RECORD = 9 };
@@ -45,9 +61,11 @@ enum { ERLPY_RECORD = 9 };
 /* A thread's frame: C memory, so that Go may keep no pointer into Python's and Python none into Go's. */
 typedef struct {
     uint8_t *p;
-    size_t len;  /* header and payload */
+    size_t len;  /* header and payload, but for the parts */
     size_t cap;
     size_t room; /* how far it may be written: cap, or the limit of a frame. Kept by buf.c, for the time of writing */
+    erlpy_parts *parts; /* NULL: none */
+    uint8_t apart;      /* there may be parts: see buf.h */
 } erlpy_buf;
 
 /* One Python thread as Go sees it. Made on the thread's first call, gone with the thread. Only its own thread touches it, but
@@ -72,6 +90,13 @@ int erlpy_buf_grow(erlpy_buf *b, size_t size);
 
 /* Whether other threads wait to get into Go, or to go on there. Any thread, no GIL needed. */
 int erlpy_others_wait(void);
+
+/* A frame that nobody needs any more need not stay large. Without the GIL. */
+enum { ERLPY_FRAME_KEEP = 64 << 10 };
+void erlpy_buf_trim(erlpy_buf *b);
+
+/* Copies the parts into the frame, each to its place. Returns 0, or -1 when there is no memory. Needs no GIL. */
+int erlpy_buf_join(erlpy_buf *b);
 
 /* Loads libpython, starts the interpreter on the calling thread, makes the module `_erlang` and runs boot.py with the sources.
  * Returns 0 with the GIL held by this thread, or -1 with a message in err. Once per process. */

@@ -15,9 +15,6 @@
  * not interrupt it. Other threads look for asynchronous exceptions, which wake nobody, when they are in a call. */
 enum { SIGNAL_SLICE = 50, ASYNC_SLICE = 100 };
 
-/* A frame that grew beyond this is not kept between calls, in bytes. */
-enum { FRAME_KEEP = 64 << 10 };
-
 static int64_t now_ns(void) {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -67,12 +64,9 @@ void steps_give_frame(erlpy_thread *t, erlpy_buf b) {
     t->frame = b;
 }
 
-/* The same at the end of a call: a large one is not kept. */
 void steps_give_back(erlpy_thread *t, erlpy_buf b) {
-    if (b.cap > FRAME_KEEP) {
-        free(b.p);
-        b = (erlpy_buf){0};
-    }
+    parts_drop(&b);
+    erlpy_buf_trim(&b);
     steps_give_frame(t, b);
 }
 
@@ -106,15 +100,22 @@ static void describe_error(erlpy_buf *b) {
 /* Runs the call in the frame and leaves its answer there. Needs the GIL. */
 static void run_nested(erlpy_thread *t) {
     erlpy_buf b = steps_take_frame(t);
+    parts_drop(&b); /* of the call that waits: it has been sent */
     PyObject *result = NULL;
     PyObject *request = decode_payload(b.p + ERLPY_HEADER, b.len - ERLPY_HEADER);
+    erlpy_buf_trim(&b);
     if (request != NULL) {
         /* From here on the frame is free: what the Python code calls uses one of its own. */
         result = hooks.dispatch == NULL ? raise_error(py.PyExc_RuntimeError, "nobody serves calls here")
                                         : py.PyObject_CallObject(hooks.dispatch, request);
         drop(request);
     }
-    t->reply_ok = result != NULL && begin_frame(&b) == 0 && encode_term(&b, result, "result") == 0;
+    if (result != NULL && begin_frame(&b) == 0) {
+        buf_part(&b);
+        t->reply_ok = encode_term(&b, result, "result") == 0;
+    } else {
+        t->reply_ok = 0;
+    }
     drop(result);
     if (!t->reply_ok) describe_error(&b);
     steps_give_frame(t, b);
@@ -155,12 +156,19 @@ static int sleep_for_go(erlpy_thread *t, PyThreadState **ts, int64_t call_deadli
 int steps_run(erlpy_thread *t, int event) {
     int in_call = event == ERLPY_EV_CALL || event == ERLPY_EV_MAP_RESULTS;
     int64_t deadline = event == ERLPY_EV_CALL && t->timeout_ns >= 0 ? now_ns() + t->timeout_ns : -1;
+    int replied = 0;
     PyThreadState *ts = gil_release();
     for (;;) {
         t->wait_ns = -1;
         int action = step_into_go(t, event);
         switch (action) {
         case ERLPY_ACT_SLEEP:
+            /* A context may sleep for long, and what it has sent is nobody's else. What a call sends is its caller's, who waits. */
+            if (replied && t->frame.parts != NULL && t->frame.parts->count == 0) {
+                gil_take(ts);
+                parts_drop(&t->frame);
+                ts = gil_release();
+            }
             event = sleep_for_go(t, &ts, deadline, in_call);
             if (event == 0) {
                 gil_take(ts);
@@ -175,6 +183,7 @@ int steps_run(erlpy_thread *t, int event) {
             t->nested--;
             t->busy = 1;
             ts = gil_release();
+            replied = 1;
             event = ERLPY_EV_REPLY;
             break;
         default:
@@ -189,10 +198,12 @@ PyObject *steps_complete(erlpy_thread *t, int event) {
     t->busy = 1;
     int action = steps_run(t, event);
     t->busy = 0;
-    if (action < 0) return NULL;
-    if (action == ERLPY_ACT_CLOSED) return own_none();
     erlpy_buf b = steps_take_frame(t);
-    PyObject *o = decode_payload(b.p + ERLPY_HEADER, b.len - ERLPY_HEADER);
+    PyObject *o = NULL;
+    if (action == ERLPY_ACT_CLOSED)
+        o = own_none();
+    else if (action >= 0)
+        o = decode_payload(b.p + ERLPY_HEADER, b.len - ERLPY_HEADER);
     steps_give_back(t, b);
     return action == ERLPY_ACT_FAILED ? raise_failure(o) : o;
 }
@@ -216,6 +227,7 @@ int steps_begin_call(erlpy_buf *b, target to, Py_ssize_t nargs) {
 
 static int encode_call(erlpy_buf *b, target to, PyObject *const *args, Py_ssize_t nargs) {
     if (steps_begin_call(b, to, nargs) < 0) return -1;
+    buf_part(b);
     for (Py_ssize_t i = 0; i < nargs; i++)
         if (encode_argument(b, args[i], i) < 0) return -1;
     return put_u8(b, T_NIL);
@@ -246,14 +258,22 @@ void steps_leave(erlpy_thread *t, erlpy_thread *extra) {
     gil_take(ts);
 }
 
+PyObject *steps_go_on(erlpy_thread *t, erlpy_buf b, int ok, int event) {
+    if (ok) {
+        steps_give_frame(t, b);
+        return steps_complete(t, event);
+    }
+    steps_give_back(t, b);
+    return NULL;
+}
+
 /* Encodes a call and runs it from event on. */
 static PyObject *perform(target to, PyObject *const *args, Py_ssize_t nargs, int event, int64_t timeout_ns) {
     erlpy_thread extra, *t = steps_enter(&extra, timeout_ns);
     if (t == NULL) return NULL;
     erlpy_buf b = steps_take_frame(t);
     int ok = encode_call(&b, to, args, nargs) == 0;
-    steps_give_frame(t, b);
-    PyObject *result = ok ? steps_complete(t, event) : NULL;
+    PyObject *result = steps_go_on(t, b, ok, event);
     steps_leave(t, &extra);
     return result;
 }
@@ -275,6 +295,5 @@ PyObject *steps_serve(const char *role, const char *token, Py_ssize_t token_len)
     erlpy_buf b = steps_take_frame(t);
     int ok = begin_frame(&b) == 0 && put_raw(&b, pair, 2) == 0 && put_atom(&b, role) == 0 &&
              put_binary(&b, token, (size_t)token_len) == 0;
-    steps_give_frame(t, b);
-    return ok ? steps_complete(t, ERLPY_EV_SERVE) : NULL;
+    return steps_go_on(t, b, ok, ERLPY_EV_SERVE);
 }

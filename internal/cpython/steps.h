@@ -41,4 +41,7 @@ int steps_begin_call(erlpy_buf *b, target to, Py_ssize_t nargs);
 int steps_run(erlpy_thread *t, int event);
 PyObject *steps_complete(erlpy_thread *t, int event);
 
+/* The same with b as the frame; or, when it could not be written (not ok, with an exception set), its end. */
+PyObject *steps_go_on(erlpy_thread *t, erlpy_buf b, int ok, int event);
+
 #endif

@@ -101,6 +101,7 @@ void thread_end(erlpy_thread *t) {
     if (t->handle != 0) erlpy_go_exit(t);
     if (t->wake_fd >= 0) close(t->wake_fd);
     free(t->frame.p);
+    free(t->frame.parts); /* a thread that the interpreter's end has cut off in a call: nobody drops their owners any more */
     thread_init(t);
 }
 

@@ -13,6 +13,9 @@ import (
 // HeaderSize is the room in front of a frame's payload for its header.
 const HeaderSize = C.ERLPY_HEADER
 
+// CompletionSize is the room in front of the payload of a submitted call's answer.
+const CompletionSize = C.ERLPY_COMPLETION
+
 // RecordSize is the room in front of the results of a map.
 const RecordSize = C.ERLPY_RECORD
 
@@ -67,11 +70,14 @@ func (t *Thread) Bytes() []byte {
 	return unsafe.Slice((*byte)(t.frame.p), int(t.frame.cap))
 }
 
-// Frame is the part of the buffer that is in use: header and payload.
+// Frame is the part of the buffer that is in use: header and payload, but for large binaries that are Apart.
 func (t *Thread) Frame() []byte { return t.Bytes()[:t.frame.len] }
 
-// SetLen says how much of the buffer is in use.
-func (t *Thread) SetLen(n int) { t.frame.len = C.size_t(n) }
+// SetLen says how much of the buffer is in use, by something that has no parts.
+func (t *Thread) SetLen(n int) {
+	t.frame.len = C.size_t(n)
+	t.forgetParts()
+}
 
 // Grow makes the buffer at least n bytes long, keeps what is in it, and returns it.
 func (t *Thread) Grow(n int) ([]byte, error) {

@@ -56,8 +56,8 @@ func (e *Engine) submit(t *cpython.Thread) cpython.Action {
 	}
 	sub := &submission{token: t.Token()}
 	if f := e.funcs.Lookup(name); f != nil && !atom {
-		e.submitGo(sub, f, append([]byte(nil), args...))
-	} else if err := e.submitNode(sub, string(name), t.Frame()[cpython.HeaderSize:]); err != nil {
+		e.submitGo(sub, f, ownArgs(t, args))
+	} else if err := e.submitNode(sub, string(name), t); err != nil {
 		return e.fail(t, err)
 	}
 	if d := t.Timeout(); d >= 0 {
@@ -70,7 +70,7 @@ func (e *Engine) submit(t *cpython.Thread) cpython.Action {
 	return e.done(t, nil)
 }
 
-func (e *Engine) submitNode(sub *submission, name string, payload []byte) error {
+func (e *Engine) submitNode(sub *submission, name string, t *cpython.Thread) error {
 	if e.channel == nil {
 		return e.nobody(name)
 	}
@@ -79,7 +79,10 @@ func (e *Engine) submitNode(sub *submission, name string, payload []byte) error 
 	defer a.mu.Unlock()
 	sub.id = a.nextID()
 	a.byToken[sub.token], a.byID[sub.id] = sub, sub
-	if err := e.muxLocked().Send(channel.Call, sub.id, payload); err != nil {
+	var few [1][]byte
+	pieces := t.AppendPieces(few[:0])
+	pieces[0] = pieces[0][cpython.HeaderSize:]
+	if err := e.muxLocked().Send(channel.Call, sub.id, pieces...); err != nil {
 		delete(a.byToken, sub.token)
 		delete(a.byID, sub.id)
 		return err

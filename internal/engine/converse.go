@@ -25,7 +25,7 @@ func (e *Engine) converse(t *cpython.Thread, s *session) cpython.Action {
 			if s.w.Channel() != x.ch {
 				return e.end(t, s, errLost)
 			}
-			status, err = x.ch.Send(t.Frame())
+			status, err = s.send(t, x.ch)
 			if err == nil && status == channel.Done {
 				if x.kind == incoming { // the answer is out: back to whoever waited before
 					s.pop()
@@ -73,6 +73,25 @@ func (e *Engine) converse(t *cpython.Thread, s *session) cpython.Action {
 	}
 }
 
+// send sends the frame, and lets go of it once it is out.
+func (s *session) send(t *cpython.Thread, ch *channel.Channel) (status channel.Status, err error) {
+	if t.Apart() {
+		s.pieces = t.AppendPieces(s.pieces[:0])
+		status, err = ch.SendPieces(s.pieces)
+		clear(s.pieces)
+	} else {
+		status, err = ch.Send(t.Frame())
+	}
+	if err == nil && status == channel.Done {
+		t.Sent()
+	}
+	return status, err
+}
+
+func putHeader(t *cpython.Thread, k channel.Kind, id uint32) {
+	channel.PutHeader(t.Frame(), t.Size()-channel.HeaderSize, k, id)
+}
+
 var errLost = fmt.Errorf("%w: the conversation ended during a nested call", channel.ErrDisconnected)
 
 // open connects an entry, and readies it for its next phase.
@@ -91,12 +110,11 @@ func (e *Engine) open(t *cpython.Thread, s *session, x *entry) (channel.Status, 
 		return status, nil
 	}
 	x.id = x.ch.NextID()
-	frame := t.Frame()
 	kind := channel.Call
 	if x.cast {
 		kind = channel.Cast
 	}
-	channel.PutHeader(frame, len(frame)-channel.HeaderSize, kind, x.id)
+	putHeader(t, kind, x.id)
 	x.phase = sending
 	return status, nil
 }
@@ -145,8 +163,7 @@ func (e *Engine) reply(t *cpython.Thread, s *session) cpython.Action {
 	if !t.ReplyOK() {
 		kind = channel.Error
 	}
-	frame := t.Frame()
-	channel.PutHeader(frame, len(frame)-channel.HeaderSize, kind, x.id)
+	putHeader(t, kind, x.id)
 	x.phase = sending
 	return e.converse(t, s)
 }
@@ -176,8 +193,7 @@ func (e *Engine) refuse(t *cpython.Thread, s *session, err error) cpython.Action
 	if err := t.SetFrame(errorFrame(err)); err != nil {
 		return e.end(t, s, err)
 	}
-	frame := t.Frame()
-	channel.PutHeader(frame, len(frame)-channel.HeaderSize, channel.Error, x.id)
+	putHeader(t, channel.Error, x.id)
 	x.phase = sending
 	return 0
 }

@@ -80,7 +80,7 @@ func (e *Engine) Do(ctx context.Context, onMain bool, target string, args ...any
 
 // outcomeOf is the result of the nested call that the thread has just ended.
 func outcomeOf(t *cpython.Thread) outcome {
-	return outcome{payload: append([]byte(nil), t.Frame()[cpython.HeaderSize:]...), failed: !t.ReplyOK()}
+	return outcome{payload: t.Payload(), failed: !t.ReplyOK()}
 }
 
 func without[T comparable](list []T, x T) []T {

@@ -32,7 +32,7 @@ func (e *Engine) reap(t *cpython.Thread, s *session) cpython.Action {
 	defer a.mu.Unlock()
 	switch {
 	case len(a.ready) > a.taken:
-		err := t.SetFrame(a.batch())
+		err := a.batch(t)
 		s.pop()
 		if err != nil {
 			return e.fail(t, err)
@@ -47,13 +47,22 @@ func (e *Engine) reap(t *cpython.Thread, s *session) cpython.Action {
 	return cpython.Sleep
 }
 
-// batch takes completions off the list, in the layout of shim.h.
-func (a *async) batch() []byte {
-	b := make([]byte, cpython.HeaderSize, 4096)
-	for n := 0; a.taken < len(a.ready) && n < batchCalls && len(b) < batchBytes; n++ {
-		c := a.ready[a.taken]
-		a.ready[a.taken] = completion{}
-		a.taken++
+// batch takes completions off the list, and lays them out in the thread's frame as shim.h says.
+func (a *async) batch(t *cpython.Thread) error {
+	n, size := 0, cpython.HeaderSize
+	for _, c := range a.ready[a.taken:min(len(a.ready), a.taken+batchCalls)] {
+		n++
+		size += cpython.CompletionSize + len(c.payload)
+		if size >= batchBytes {
+			break
+		}
+	}
+	frame, err := t.Grow(size)
+	if err != nil {
+		return err
+	}
+	b := frame[:cpython.HeaderSize]
+	for _, c := range a.ready[a.taken : a.taken+n] {
 		ok := byte(0)
 		if c.ok {
 			ok = 1
@@ -63,8 +72,10 @@ func (a *async) batch() []byte {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(c.payload)))
 		b = append(b, c.payload...)
 	}
-	if a.taken == len(a.ready) {
+	t.SetLen(len(b))
+	clear(a.ready[a.taken : a.taken+n])
+	if a.taken += n; a.taken == len(a.ready) {
 		a.ready, a.taken = a.ready[:0], 0
 	}
-	return b
+	return nil
 }

@@ -17,6 +17,7 @@ type session struct {
 	casts  casts
 	streak int // see takeTurn
 
+	pieces    [][]byte // of a frame with parts, while it is being sent
 	forgotten []uint32 // calls on the worker's channel whose answers nobody waits for any more
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/erlpy/erlpy/etf"
 	"github.com/erlpy/erlpy/internal/channel"
@@ -85,10 +86,13 @@ func (e *Engine) begin(t *cpython.Thread, cast bool) cpython.Action {
 	if f := e.funcs.Lookup(target); f != nil && !atom {
 		switch {
 		case cast:
-			s.casts.add(f, append([]byte(nil), args...))
+			s.casts.add(f, ownArgs(t, args))
 			return e.done(t, nil)
 		case f.WantsContext() || t.Timeout() >= 0:
-			return e.startTask(t, s, f, args)
+			return e.startTask(t, s, f, ownArgs(t, args))
+		}
+		if args, err = joinedArgs(t, args); err != nil {
+			return e.fail(t, err)
 		}
 		return e.inline(t, s, f, args)
 	}
@@ -126,6 +130,27 @@ func splitCall(frame []byte) (target []byte, atom bool, args []byte, err error) 
 		}
 	}
 	return nil, false, nil, errors.New("erlpy: the shim's frame holds no call")
+}
+
+// joinedArgs are the arguments of the call in the frame, in one piece.
+func joinedArgs(t *cpython.Thread, args []byte) ([]byte, error) {
+	if !t.Apart() {
+		return args, nil
+	}
+	if err := t.Join(); err != nil {
+		return nil, err
+	}
+	_, _, args, err := splitCall(t.Frame())
+	return args, err
+}
+
+// ownArgs is a copy of them, in one piece: the frame is the thread's, and after an abort it is used anew.
+func ownArgs(t *cpython.Thread, args []byte) []byte {
+	if !t.Apart() {
+		return slices.Clone(args)
+	}
+	payload := t.Payload()
+	return payload[len(t.Frame())-cpython.HeaderSize-len(args):]
 }
 
 // resume goes on with the youngest entry, whose sleep has ended.
@@ -209,6 +234,10 @@ func (e *Engine) operation(t *cpython.Thread, op string, args []byte) cpython.Ac
 	default:
 		if e.channel != nil {
 			break
+		}
+		args, err := joinedArgs(t, args)
+		if err != nil {
+			return e.fail(t, err)
 		}
 		result, known, err := e.state.do(op, args)
 		switch {

@@ -26,17 +26,16 @@ type goTask struct {
 // taskKey is where a function's context holds its goTask.
 type taskKey struct{}
 
-// startTask runs a function on a goroutine, and puts the thread to sleep.
+// startTask runs a function on a goroutine, with arguments that are its own, and puts the thread to sleep.
 func (e *Engine) startTask(t *cpython.Thread, s *session, f *funcs.Func, args []byte) cpython.Action {
 	if err := makeWakeFD(t); err != nil {
 		return e.fail(t, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	g := &goTask{cancel: cancel, wake: t.WakeFD()}
-	own := append([]byte(nil), args...) // the frame is the thread's: after an abort it is used anew
 	s.push(entry{kind: task, task: g})
 	s.begin()
-	go g.run(context.WithValue(ctx, taskKey{}, g), f, own)
+	go g.run(context.WithValue(ctx, taskKey{}, g), f, args)
 	return e.resumeTask(t, s)
 }
 

@@ -74,10 +74,11 @@ class Conversation:
         self.connection.close()
 
     def _exactly(self, size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            part = self.connection.recv(size - len(data))
+        data = bytearray(size)
+        have = 0
+        while have < size:
+            part = self.connection.recv_into(memoryview(data)[have:])
             if not part:
                 raise EOFError
-            data += part
-        return data
+            have += part
+        return bytes(data)
