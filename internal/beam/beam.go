@@ -97,9 +97,14 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	return n, nil
 }
 
+// Schedulers that have nothing to do look for work for some microseconds before they sleep, and not for as long as is usual: what they take is
+// the Python program's, on the same cores.
+var spinBriefly = []string{"+sbwt", "very_short", "+sbwtdcpu", "very_short", "+sbwtdio", "very_short"}
+
 // arguments is the node's command line.
 func arguments(o Options, app, socket string) []string {
 	args := []string{"-noshell", "-boot", "no_dot_erlang", "-kernel", "logger", logToStderr, "-pa", filepath.Join(app, "ebin")}
+	args = append(args, spinBriefly...)
 	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
 		args = append(args, "-"+appName, name, o.Settings[name])
 	}
