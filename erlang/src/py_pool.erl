@@ -329,17 +329,32 @@ send(Context, Request, #pool{contexts = Contexts, idle = Idle} = Pool) ->
     Busy = Contexts#{Context := Free#context{request = Request}},
     {[{send, Context, Host, Request}], Pool#pool{contexts = Busy, idle = lists:delete(Context, Idle)}}.
 
+%% On the host that is least busy, as two calls in one Python take turns; there, the one last used.
 -spec find_idle(request(), pool()) -> {ok, context()} | none.
-find_idle(Request, #pool{idle = Idle} = Pool) ->
-    case take(fun(Context) -> suits(Request, Context, Pool) end, Idle) of
-        {Context, _} -> {ok, Context};
-        none -> none
+find_idle(Request, #pool{idle = Idle, contexts = Contexts, hosts = Hosts} = Pool) ->
+    case [Context || Context <- Idle, suits(Request, Context, Pool)] of
+        [] -> none;
+        [Context | _] when map_size(Hosts) =< 1 -> {ok, Context};
+        Candidates -> {ok, least_busy([{host_of(Context, Pool), Context} || Context <- Candidates], Contexts)}
     end.
+
+-spec least_busy([{host(), context()}], #{context() => #context{}}) -> context().
+least_busy(Candidates, Contexts) ->
+    Busy = lists:foldl(
+        fun(#context{host = Host}, Counts) -> maps:update_with(Host, fun(N) -> N + 1 end, 1, Counts) end,
+        #{}, [Context || #context{request = Request} = Context <- maps:values(Contexts), Request =/= none]),
+    %% The first of those that are least.
+    {_, _, Least} = lists:min([{maps:get(Host, Busy, 0), Place, Context} || {Place, {Host, Context}} <- lists:enumerate(Candidates)]),
+    Least.
+
+-spec host_of(context(), pool()) -> host().
+host_of(Context, #pool{contexts = Contexts}) ->
+    (map_get(Context, Contexts))#context.host.
 
 -spec suits(request(), context(), pool()) -> boolean().
 suits(#{where := any}, _Context, _Pool) -> true;
 suits(#{where := {context, Wanted}}, Context, _Pool) -> Wanted =:= Context;
-suits(#{where := {host, Host}}, Context, #pool{contexts = Contexts}) -> (map_get(Context, Contexts))#context.host =:= Host.
+suits(#{where := {host, Host}}, Context, Pool) -> host_of(Context, Pool) =:= Host.
 
 %% Arrival order is kept among those that suit; the list is short, as everyone on it waits.
 -spec wait(request(), pool()) -> pool().

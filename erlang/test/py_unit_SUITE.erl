@@ -12,7 +12,7 @@ all() ->
         vectors, pieces, pieces_share, pieces_limit, frame_round_trip, frame_byte_by_byte, frame_refused, text, text_is_bounded, settings, admission, handshake,
         pool_grows_for_each_waiting_call, pool_keeps_to_its_limit, pool_serves_in_order, pool_cancels_what_waits,
         pool_interrupts_what_is_cancelled, pool_insists, pool_interrupts, pool_context_ends, pool_is_full, pool_host_fails, pool_prefers_last_used,
-        pool_spreads_over_hosts, pool_context_never_comes, host_arguments,
+        pool_spreads_over_hosts, pool_prefers_the_least_busy_host, pool_context_never_comes, host_arguments,
         polls_are_made, polls_are_made_seldom, polls_are_made_again, polls_that_are_off
     ].
 
@@ -290,6 +290,23 @@ pool_spreads_over_hosts(_) ->
     %% One host down is not all.
     {_, P7} = py_pool:host(H1, {failed, oops}, P4),
     {[{send, B, H2, _}], _} = py_pool:submit(request(any), P7).
+
+pool_prefers_the_least_busy_host(_) ->
+    [H1, H2, A1, A2, B1, B2] = [pid(), pid(), pid(), pid(), pid(), pid()],
+    {_, P0} = py_pool:host(H1, up, pool(2, 2, 4)),
+    {_, P1} = py_pool:host(H2, up, P0),
+    P2 = lists:foldl(
+        fun({Context, Host}, P) -> element(2, py_pool:joined(Context, Host, P)) end,
+        P1, [{A1, H1}, {B1, H2}, {B2, H2}, {A2, H1}]),
+    %% The last used, and then always the other host.
+    {[{send, A2, H1, _}], P3} = py_pool:submit(request(any), P2),
+    {[{send, B2, H2, _}], P4} = py_pool:submit(request(any), P3),
+    {_, P5} = py_pool:done(A2, P4),
+    {[{send, A2, H1, _}], P6} = py_pool:submit(request(any), P5),
+    {_, P7} = py_pool:done(B2, P6),
+    {[{send, B2, H2, _}], P8} = py_pool:submit(request({host, H2}), P7),
+    {[{send, B1, H2, _}], P9} = py_pool:submit(request({host, H2}), P8),
+    {[{send, A1, H1, _}], _} = py_pool:submit(request(any), P9).
 
 pool_context_never_comes(_) ->
     Host = pid(),
