@@ -6,7 +6,7 @@
 -behaviour(gen_server).
 
 -export([start_link/1]).
--export([run/2, send/1, check/2, interrupt/1, start/2, list/2, stop/0, running/0, stats/0, hosts/0, controls/0]).
+-export([run/2, send/1, check/2, interrupt/1, interrupt_within/3, start/2, list/2, stop/0, running/0, stats/0, hosts/0, controls/0]).
 -export([host/3]).
 -export_type([job/0, outcome/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
@@ -17,7 +17,7 @@
     pool :: py_pool:pool(),
     %% Hosts that have told of themselves: their monitor, and the handler of their control channel while they are up.
     hosts = #{} :: #{pid() => {reference(), none | pid()}},
-    contexts = #{} :: #{pid() => {Monitor :: reference(), py_handshake:token()}},
+    contexts = #{} :: #{pid() => {Monitor :: reference(), Host :: pid(), py_handshake:token()}},
     %% Contexts asked for, until they connect.
     tokens = #{} :: #{py_handshake:token() => {Host :: pid(), Timer :: reference()}},
     %% Processes with namespaces in Python, and where.
@@ -91,6 +91,16 @@ interrupt(Context) ->
         Hit -> Hit
     end.
 
+%% @doc Interrupts the call of that level alone, and those within it; `false' when there is none yet, or any more, or when the process that made
+%% it is gone.
+-spec interrupt_within(pid(), pos_integer(), pid()) -> boolean().
+interrupt_within(Context, Level, Runner) ->
+    case ask({interrupt_within, Context, Level, Runner}, ?GIVE_UP_AFTER) of
+        {down, _} -> true;
+        timeout -> true;
+        Hit -> Hit
+    end.
+
 %% @doc Starts contexts, that many for each host, and waits for them.
 -spec start(default | pos_integer(), timeout()) -> {ok, [pid()]} | timeout | {down, term()}.
 start(Contexts, Timeout) ->
@@ -157,6 +167,14 @@ handle_call({interrupt, Context}, From, #state{pool = Pool, interrupts = Interru
         false ->
             {reply, false, State}
     end;
+handle_call({interrupt_within, Context, Level, Runner}, From, State) ->
+    case is_process_alive(Runner) andalso control(Context, State) of
+        {ok, Control, Token} ->
+            ok = py_control:interrupt(Control, Token, Level, {interrupt_within, From}),
+            {noreply, State};
+        false ->
+            {reply, false, State}
+    end;
 handle_call({start, Contexts}, From, State) ->
     State1 = change(fun(Pool) -> py_pool:resize(Contexts, Pool) end, State),
     {noreply, change(fun(Pool) -> py_pool:await(From, all, Pool) end, State1)};
@@ -206,6 +224,9 @@ handle_info({drop, _Outcome}, State) ->
     {noreply, State};
 handle_info({{interrupt, Context}, Outcome}, State) ->
     {noreply, interrupted(Context, py_control:answer(Outcome), State)};
+handle_info({{interrupt_within, From}, Outcome}, State) ->
+    gen_server:reply(From, py_control:answer(Outcome) =/= missed),
+    {noreply, State};
 handle_info({let_go, Context, Sight}, State) ->
     _ = py_stuck:look([Context]) =:= {true, Sight} andalso py_handler:let_go(Context),
     {noreply, State};
@@ -229,7 +250,7 @@ handle_info(Message, State) ->
 -spec down(reference(), pid(), term(), #state{}) -> #state{}.
 down(Monitor, Pid, Reason, #state{contexts = Contexts, hosts = Hosts, spaces = Spaces} = State) ->
     case {Contexts, Hosts, Spaces} of
-        {#{Pid := {Monitor, _}}, _, _} ->
+        {#{Pid := {Monitor, _, _}}, _, _} ->
             State1 = answer_interrupts(Pid, true, State#state{contexts = maps:remove(Pid, Contexts)}),
             change(fun(Pool) -> py_pool:ended(Pid, sent(Reason), py_result:ended(Reason), Pool) end, State1);
         {_, #{Pid := {Monitor, _}}, _} ->
@@ -279,16 +300,29 @@ cancel(Key, State) ->
 
 %% Interrupts
 
--spec interrupt(pid(), pid(), #state{}) -> #state{}.
-interrupt(Context, Host, #state{hosts = Hosts, contexts = Contexts} = State) ->
-    case {Hosts, Contexts} of
-        {#{Host := {_, Control}}, #{Context := {_, Token}}} when is_pid(Control) ->
-            ok = py_control:interrupt(Control, Token, {interrupt, Context}),
+-spec interrupt(pid(), #state{}) -> #state{}.
+interrupt(Context, State) ->
+    case control(Context, State) of
+        {ok, Control, Token} ->
+            ok = py_control:interrupt(Control, Token, 1, {interrupt, Context}),
             State;
-        _ ->
+        false ->
             %% The host is lost, and the context with it.
             self() ! {{interrupt, Context}, {down, closed}},
             State
+    end.
+
+%% What a context is known by to its host.
+-spec control(pid(), #state{}) -> {ok, pid(), py_handshake:token()} | false.
+control(Context, #state{hosts = Hosts, contexts = Contexts}) ->
+    case Contexts of
+        #{Context := {_, Host, Token}} ->
+            case Hosts of
+                #{Host := {_, Control}} when is_pid(Control) -> {ok, Control, Token};
+                #{} -> false
+            end;
+        #{} ->
+            false
     end.
 
 -spec interrupted(pid(), hit | missed | failed, #state{}) -> #state{}.
@@ -414,8 +448,8 @@ effect({grow, Host}, State) ->
 effect({grow_later, Host}, State) ->
     _ = erlang:send_after(?REPLACE_AFTER, self(), {replace, Host}),
     State;
-effect({interrupt, Context, Host}, State) ->
-    interrupt(Context, Host, State);
+effect({interrupt, Context, _Host}, State) ->
+    interrupt(Context, State);
 effect({insist_later, Context, Key}, State) ->
     _ = erlang:send_after(?INSIST_AFTER, self(), {insist, Context, Key}),
     State;
@@ -437,7 +471,7 @@ grow(Host, #state{hosts = Hosts, tokens = Tokens} = State) ->
 
 -spec joined(pid(), pid(), py_handshake:token(), #state{}) -> #state{}.
 joined(Context, Host, Token, #state{contexts = Contexts} = State) ->
-    State1 = State#state{contexts = Contexts#{Context => {monitor(process, Context), Token}}},
+    State1 = State#state{contexts = Contexts#{Context => {monitor(process, Context), Host, Token}}},
     change(fun(Pool) -> py_pool:joined(Context, Host, Pool) end, State1).
 
 -spec not_joined(py_handshake:token(), term(), #state{}) -> #state{}.

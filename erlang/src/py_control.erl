@@ -1,7 +1,7 @@
 %% @doc What the node asks of a host itself, over its control channel (PROTOCOL.md, section 4).
 -module(py_control).
 
--export([start_context/3, drop/3, interrupt/3, answer/1, logging/3]).
+-export([start_context/3, drop/3, interrupt/4, answer/1, logging/3]).
 
 %% @doc Has a new thread connect with the token. `{Tag, Outcome}' comes as a message, here as from the others below.
 -spec start_context(pid(), py_handshake:token(), Tag :: term()) -> ok.
@@ -13,10 +13,10 @@ start_context(Control, Token, Tag) ->
 drop(Control, Space, Tag) ->
     tell(Control, {drop, [Space]}, Tag).
 
-%% @doc Interrupts what the context of that token is at. {@link answer/1} says whether it was at anything.
--spec interrupt(pid(), py_handshake:token(), Tag :: term()) -> ok.
-interrupt(Control, Token, Tag) ->
-    tell(Control, {interrupt, [Token]}, Tag).
+%% @doc Interrupts the call of that level, and those within it, of the context of that token. {@link answer/1} says whether there was one.
+-spec interrupt(pid(), py_handshake:token(), Level :: pos_integer(), Tag :: term()) -> ok.
+interrupt(Control, Token, Level, Tag) ->
+    tell(Control, {interrupt, [Token, Level]}, Tag).
 
 -spec answer(py_conversation:outcome()) -> hit | missed | failed.
 answer({ok, Payload}) ->

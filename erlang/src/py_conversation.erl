@@ -21,8 +21,8 @@
     %% Calls of Python that wait inside each other, and how many may.
     depth = 0 :: non_neg_integer(),
     max_nesting :: pos_integer(),
-    %% The call that nobody waits for any more and that is not answered yet, and until when it may be.
-    late = none :: none | {py_frame:id(), integer()},
+    %% The call that nobody waits for any more and that is not answered yet, until when it may be, and what is to end it.
+    late = none :: none | {py_frame:id(), integer(), py_interrupter:interrupter()},
     %% Why nothing can be said any more, once that is so.
     broken = none :: none | {broken, term()}
 }).
@@ -169,18 +169,21 @@ ask(Payload, Timeout, Conversation) ->
 
 %% The function goes on at once. Python is told to stop, which only a context can be.
 -spec give_up(py_frame:id(), conversation()) -> conversation().
-give_up(Id, #conversation{handler = Handler} = Conversation) ->
-    _ = spawn(fun() -> py_contexts:interrupt(Handler) end),
-    Conversation#conversation{late = {Id, deadline(?GRACE)}}.
+give_up(Id, #conversation{handler = Handler, depth = Depth} = Conversation) ->
+    %% The level around all is that of the call which the context was given.
+    Interrupter = py_interrupter:start(Handler, Depth + 1),
+    Conversation#conversation{late = {Id, deadline(?GRACE), Interrupter}}.
 
 %% Before anything else is said the late answer has to come: a reply answers the youngest call outstanding.
 -spec settle(conversation()) -> conversation().
 settle(#conversation{late = none} = Conversation) ->
     Conversation;
-settle(#conversation{late = {Id, Deadline}} = Conversation) ->
-    case await(Id, Deadline, Conversation#conversation{late = none}) of
-        {timeout, Conversation1} -> {_, Broken} = break(timeout, Conversation1), Broken;
-        {_Dropped, Conversation1} -> Conversation1
+settle(#conversation{late = {Id, Deadline, Interrupter}} = Conversation) ->
+    {Outcome, Conversation1} = await(Id, Deadline, Conversation#conversation{late = none}),
+    ok = py_interrupter:stop(Interrupter),
+    case Outcome of
+        timeout -> {_, Broken} = break(timeout, Conversation1), Broken;
+        _Dropped -> Conversation1
     end.
 
 -spec await(py_frame:id(), infinity | integer(), conversation()) -> {outcome(), conversation()}.

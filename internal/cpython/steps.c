@@ -77,11 +77,16 @@ static int begin_frame(erlpy_buf *b) {
 
 /* {python, Name, Message, Traceback} of the exception that is set, which is taken. Falls back to a fixed one. */
 static void describe_error(erlpy_buf *b) {
-    PyObject *exc = take_error(), *payload = NULL;
-    PyObject *args = exc == NULL || hooks.describe == NULL ? NULL : py.PyTuple_New(1);
-    if (args != NULL) {
-        py.PyTuple_SetItem(args, 0, own(exc));
-        payload = py.PyObject_CallObject(hooks.describe, args);
+    PyObject *payload = NULL;
+    /* Twice: an asynchronous exception may come in the middle of it, and is then what is to be described. */
+    for (int i = 0; i < 2 && payload == NULL; i++) {
+        PyObject *exc = take_error(), *args = exc == NULL || hooks.describe == NULL ? NULL : py.PyTuple_New(1);
+        if (args != NULL) {
+            py.PyTuple_SetItem(args, 0, own(exc));
+            payload = py.PyObject_CallObject(hooks.describe, args);
+        }
+        drop(args);
+        drop(exc);
     }
     int ok = payload != NULL && begin_frame(b) == 0 && encode_term(b, payload, "exception") == 0;
     if (!ok) {
@@ -93,8 +98,6 @@ static void describe_error(erlpy_buf *b) {
         (void)ok; /* the first frame is always large enough for this one */
     }
     drop(payload);
-    drop(args);
-    drop(exc);
 }
 
 /* Runs the call in the frame and leaves its answer there. Needs the GIL. */
@@ -161,6 +164,17 @@ int steps_run(erlpy_thread *t, int event) {
     for (;;) {
         t->wait_ns = -1;
         int action = step_into_go(t, event);
+        if (event == ERLPY_EV_REPLY && in_call && !t->reply_ok && action != ERLPY_ACT_NESTED) {
+            /* What has ended the call within this one may be meant for this one too. */
+            gil_take(ts);
+            int raised = look_around(in_call);
+            ts = gil_release();
+            if (raised < 0) {
+                if (action == ERLPY_ACT_SLEEP) erlpy_go_step(t, ERLPY_EV_ABORT);
+                gil_take(ts);
+                return -1;
+            }
+        }
         switch (action) {
         case ERLPY_ACT_SLEEP:
             /* A context may sleep for long, and what it has sent is nobody's else. What a call sends is its caller's, who waits. */

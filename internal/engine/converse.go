@@ -137,6 +137,9 @@ func (e *Engine) received(t *cpython.Thread, s *session, h channel.Header) cpyth
 		}
 		return cpython.Failed
 	case channel.Call:
+		if x.kind == listening {
+			s.forgotten = nil // the node asks for more: whatever it had to say of the call before, it has said
+		}
 		s.push(entry{kind: incoming, id: h.ID, ch: x.ch})
 		if s.nesting() > e.options.MaxNesting {
 			return e.refuse(t, s, &nestingError{e.options.MaxNesting})

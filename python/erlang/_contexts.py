@@ -17,41 +17,90 @@ _here = threading.local()
 
 
 class Context:
-    """What is known of such a thread: how many calls, one within the other, it runs at the moment."""
+    """What is known of such a thread: how many calls, one within the other, it runs at the moment.
+
+    An interrupt is meant for a level: the call there, and those within it, are to end. The innermost is told first, by an exception that
+    interrupt() raises in it. As each ends, the one around it is told, down to that level, when it next waits or runs. Each is told
+    once: what code does that has caught it is its own affair, but it does not hide it from the calls around.
+
+      _level    calls that run, one within the other; 0: idle
+      _stop     the outermost level that an interrupt is meant for; in force until that level is left; 0: none is
+      _told     the outermost level that has been told; those from _stop up to it have yet to be
+      _leaving  the innermost is being left: nothing is raised in it any more
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ident = 0
         self._level = 0
+        self._stop = 0
+        self._told = 0
+        self._leaving = False
 
-    def enter(self) -> None:
+    def begin(self) -> None:
         """Called by the thread itself, first."""
         self._ident = threading.get_ident()
         _here.context = self
 
     def run(self, serve: Callable[..., Any], args: list[Any]) -> Any:
         """Runs serve(*args), open to interrupts from beginning to end, and not a moment longer."""
-        level = self._level
+        level = self._level + 1
         try:
             try:
-                self._at(level + 1)
-                return serve(*args)
+                self._enter(level)
+                value = serve(*args)
             finally:
-                self._at(level)
+                # None is raised from here on. One that was raised before comes at the latest when this method calls _due(), and cuts
+                # _leave() short at most once.
+                self._leaving = True
+                self._leave(level)
         except Interrupted:
-            self._at(level)  # it may have come just when this was to be done above
+            self._leave(level)
             raise
+        if self._due():
+            raise Interrupted  # it has been caught in there, but was meant for the calls around as well
+        return value
 
-    def _at(self, level: int) -> None:
+    def interrupt(self, level: int) -> bool:
+        """Has the calls from that level on raise Interrupted. False when there are none."""
+        with self._lock:
+            if self._level < level:
+                return False
+            self._stop = min(self._stop or level, level)
+            self._told = self._level
+            return self._leaving or _erlang.raise_in(self._ident, Interrupted)
+
+    def look(self) -> None:
+        """Called by the thread when it waits, or goes on after a call within has failed."""
+        with self._lock:
+            due = self._due()
+            if due:
+                self._told = self._level
+        if due:
+            raise Interrupted
+
+    def failed(self, exc: BaseException) -> None:
+        """Called when an inner call's failure is told to the other side: one that was raised too late for that call was for the one around."""
+        with self._lock:
+            if self._stop and self._told <= self._level and isinstance(exc, Interrupted):
+                self._told = self._level + 1
+
+    def _due(self) -> bool:
+        return 0 < self._stop <= self._level < self._told
+
+    def _enter(self, level: int) -> None:
         with self._lock:
             self._level = level
-            if level == 0:
-                _erlang.raise_in(self._ident, None)  # too late for this call, and not meant for the next
+            stopped = self._stop > 0 and self._told >= level
+        if stopped:
+            raise Interrupted  # the call around has yet to be told
 
-    def interrupt(self) -> bool:
-        """Raises Interrupted in the innermost call. False when there is none."""
+    def _leave(self, level: int) -> None:
         with self._lock:
-            return self._level > 0 and _erlang.raise_in(self._ident, Interrupted)
+            self._level = level - 1
+            self._leaving = False
+            if self._stop >= level:
+                self._stop = self._told = 0
 
 
 def current() -> Optional[Context]:
@@ -67,13 +116,19 @@ def start(token: Union[str, bytes], role: str = "context") -> None:
     _threads.start("erlang-context", _serve, context, role, token)
 
 
-def interrupt(token: Union[str, bytes]) -> bool:
+def interrupt(token: Union[str, bytes], level: int = 1) -> bool:
     context = _by_token.get(token)
-    return context is not None and context.interrupt()
+    return context is not None and context.interrupt(level)
+
+
+def look() -> None:
+    context = current()
+    if context is not None:
+        context.look()
 
 
 def _serve(context: Context, role: str, token: Union[str, bytes]) -> None:
-    context.enter()
+    context.begin()
     try:
         _erlang.serve(role, token)
     except Error as exc:

@@ -30,6 +30,9 @@ def dispatch(target: str, args: list[Any]) -> Any:
 
 def describe(exc: BaseException) -> tuple[Any, ...]:
     """The error payload for an exception that `dispatch` raised."""
+    context = _contexts.current()
+    if context is not None:
+        context.failed(exc)
     exc.__traceback__ = without_own(exc.__traceback__)
     lines = "".join(traceback.format_exception(type(exc), exc, exc.__traceback__)).splitlines()
     return Atom("python"), sendable(type(exc).__name__), _message(exc), [sendable(line) for line in lines]
@@ -61,7 +64,8 @@ def run_exit_functions() -> None:
 
 
 def tick() -> None:
-    """Does nothing. That it is run gives an exception that another thread has set the occasion to be raised."""
+    """That it is run gives an exception that another thread has set the occasion to be raised."""
+    _contexts.look()
 
 
 def end() -> None:

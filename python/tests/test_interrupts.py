@@ -125,7 +125,8 @@ def context(host: FakeHost) -> Conversation:
 
 
 def interrupted(frame: tuple[int, int, Any], number: int = 1) -> bool:
-    return frame[:2] == (ERROR, number) and frame[2][:3] == ("python", "Interrupted", "interrupted by the caller")
+    assert frame[:2] == (ERROR, number) and frame[2][:3] == ("python", "Interrupted", "interrupted by the caller"), frame
+    return True
 
 
 @pytest.mark.beam
@@ -219,3 +220,139 @@ def test_never_the_next_call(host: FakeHost, context: Conversation) -> None:
             assert frame[:2] == (OK, 2)
         assert context.ask("eval", SPACE, "[n for n in range(50)][-1]", {}, number=3) == 49
     assert hits < 300
+
+
+LEVELS = """
+import erlang
+
+def outer():
+    return erlang.call('f')
+
+def patient():
+    try:
+        return erlang.call('f')
+    except KeyboardInterrupt:
+        return ['tidied up', erlang.call('g')]
+
+def inner():
+    erlang.cast('begun')
+    while True:
+        pass
+
+def stubborn():
+    try:
+        inner()
+    except KeyboardInterrupt:
+        return 'caught'
+"""
+
+
+@pytest.fixture
+def nested(context: Conversation) -> Conversation:
+    assert context.ask("exec", SPACE, LEVELS) is None
+    return context
+
+
+def within(context: Conversation, inner: str, outer: str = "outer") -> int:
+    """A call in the middle of a function in the middle of a call; the number of the function's."""
+    context.call("call", SPACE, "__main__", outer, [], {}, number=1)
+    kind, function, term = context.read()
+    assert (kind, term) == (CALL, ("f", []))
+    context.call("call", SPACE, "__main__", inner, [], {}, number=2)
+    assert context.read()[0] == CAST
+    return function
+
+
+@pytest.mark.beam
+@pytest.mark.parametrize("inner", ["inner", "stubborn"])
+def test_an_interrupt_reaches_every_level(host: FakeHost, nested: Conversation, inner: str) -> None:
+    """Whether the function goes on to answer, or never does; and whether the code within catches it or not."""
+    for answers in (True, False) * 3:
+        function = within(nested, inner)
+        assert host.control.ask("interrupt", "c") is True
+        assert interrupted(nested.read(), 2)
+        if answers:
+            nested.write(OK, function, "an answer")
+        assert interrupted(nested.read(), 1)
+    assert nested.ask("eval", SPACE, "1 + 1", {}) == 2
+
+
+@pytest.mark.beam
+def test_a_level_that_comes_after_the_interrupt(host: FakeHost, nested: Conversation) -> None:
+    """It ends at once, however many there are; and so does the one that waits, although nobody has told it so far."""
+    within(nested, "inner")
+    assert host.control.ask("interrupt", "c") is True
+    # Sent before the other's end is known: Python has it when it has ended that.
+    nested.call("call", SPACE, "__main__", "inner", [], {}, number=3)
+    assert interrupted(nested.read(), 2)
+    frames = [nested.read(), nested.read()]
+    if frames[0][1] == 3:
+        assert interrupted(frames[0], 3) and interrupted(frames[1], 1)
+    else:
+        # The outer one was quicker: what came then was a call like any other.
+        assert interrupted(frames[0], 1) and frames[1][0] == CAST
+        assert host.control.ask("interrupt", "c") is True
+        assert interrupted(nested.read(), 3)
+    assert nested.ask("eval", SPACE, "1 + 1", {}) == 2
+
+
+@pytest.mark.beam
+def test_an_interrupt_of_a_waiting_level_that_is_called_in_that_moment(host: FakeHost, nested: Conversation) -> None:
+    """The exception comes when the thread is at another call already, and is for both."""
+    for _ in range(20):
+        nested.call("call", SPACE, "__main__", "outer", [], {}, number=1)
+        assert nested.read()[2] == ("f", [])
+        assert host.control.ask("interrupt", "c") is True
+        nested.call("call", SPACE, "__main__", "inner", [], {}, number=2)
+        frames = [nested.read(), nested.read()]
+        if frames[0][1] == 2:
+            assert interrupted(frames[0], 2) and interrupted(frames[1], 1)
+        else:
+            assert interrupted(frames[0], 1) and frames[1][0] == CAST
+            assert host.control.ask("interrupt", "c") is True
+            assert interrupted(nested.read(), 2)
+    assert nested.ask("eval", SPACE, "1 + 1", {}) == 2
+
+
+@pytest.mark.beam
+def test_each_level_is_told_once(host: FakeHost, nested: Conversation) -> None:
+    """Code that has caught it may call, and be called."""
+    within(nested, "inner", outer="patient")
+    assert host.control.ask("interrupt", "c") is True
+    assert interrupted(nested.read(), 2)
+    kind, function, term = nested.read()
+    assert (kind, term) == (CALL, ("g", []))
+    assert nested.ask("eval", SPACE, "[n for n in range(50)][-1]", {}, number=3) == 49
+    nested.write(OK, function, "g's")
+    assert nested.read() == (OK, 1, ["tidied up", "g's"])
+
+
+@pytest.mark.beam
+@pytest.mark.parametrize("inner", ["inner", "stubborn"])
+def test_an_interrupt_of_the_inner_level_alone(host: FakeHost, nested: Conversation, inner: str) -> None:
+    for _ in range(5):
+        function = within(nested, inner)
+        assert host.control.ask("interrupt", "c", 3) is False
+        assert host.control.ask("interrupt", "c", 2) is True
+        frame = nested.read()
+        assert frame == (OK, 2, "caught") if inner == "stubborn" else interrupted(frame, 2)
+        assert host.control.ask("interrupt", "c", 2) is False
+        assert nested.ask("eval", SPACE, "[n for n in range(50)][-1]", {}, number=3) == 49
+        nested.write(OK, function, "an answer")
+        assert nested.read() == (OK, 1, "an answer")
+
+
+@pytest.mark.beam
+def test_many_interrupts_at_once(host: FakeHost, nested: Conversation) -> None:
+    """Of both levels, in no order, about when a level ends: none is left over, and the level is what it was."""
+    for round in range(100):
+        function = within(nested, "inner")
+        for number, level in enumerate([2, 1, 2, 1, 1][round % 3 :]):
+            host.control.call("interrupt", "c", level, number=number)
+        assert interrupted(nested.read(), 2)
+        for number in range(5 - round % 3):
+            assert host.control.read()[:2] == (OK, number)
+        nested.write(OK, function, "an answer")
+        assert interrupted(nested.read(), 1)
+        assert host.control.ask("interrupt", "c") is False
+        assert nested.ask("eval", SPACE, "[n for n in range(50)][-1]", {}, number=3) == 49
