@@ -9,7 +9,7 @@ suite() -> [{timetrap, {seconds, 30}}].
 
 all() ->
     [
-        timeout_on_time, timeout_interrupts, timeout_keeps_the_context, timeout_at_once, timeout_in_context, timeout_in_function,
+        timeout_on_time, timeout_interrupts, timeout_keeps_the_context, timeout_at_once, timeout_before_it_begins, timeout_in_context, timeout_in_function,
         timeout_ignored, late_reply, answer_and_timeout_race,
         interrupt, interrupt_idle, interrupt_waiting, interrupt_waiting_briefly,
         interrupt_again, interrupt_caught, interrupt_other_process,
@@ -64,8 +64,22 @@ timeout_keeps_the_context(_) ->
     ?assertEqual(Context, py:context()).
 
 timeout_at_once(_) ->
+    Context = py:context(),
     [{error, timeout} = py:eval(?FOREVER, #{}, N rem 2) || N <- lists:seq(1, 20)],
-    {ok, 1} = py:eval("1").
+    %% Before the context would be given up.
+    {ok, 1} = py:eval("1", #{}, 3000),
+    ?assertEqual(Context, py:context()).
+
+%% Python has not begun the call when it is told to stop: it is told again.
+timeout_before_it_begins(_) ->
+    Context = py:context(),
+    ok = sys:suspend(Context),
+    {error, timeout} = py:eval(?FOREVER, #{}, 0),
+    %% The host does what it is asked one after the other: by now it has said that there is nothing to stop.
+    ok = py:configure_logging(#{level => critical}),
+    ok = sys:resume(Context),
+    {ok, 1} = py:eval("1", #{}, 3000),
+    ?assertEqual(Context, py:context()).
 
 timeout_in_context(_) ->
     Context = py:context(),
