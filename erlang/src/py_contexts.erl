@@ -27,7 +27,7 @@
     %% Who wants to know of an interrupt whether it has hit something.
     interrupts = #{} :: #{Context :: pid() => [gen_server:from()]},
     %% While calls wait and there may be no more contexts: what these were at when last looked at.
-    sight = none :: none | unclear | py_stuck:sight()
+    sight = none :: none | py_stuck:standing()
 }).
 
 %% What is to be done. `keep' says that what it leaves in the namespace matters: later calls for that namespace go to the same host, and it
@@ -351,30 +351,23 @@ answer_interrupts(Context, Hit, #state{interrupts = Interrupts} = State) ->
 
 %% Looks at them from now on, if calls wait without hope for another one.
 -spec look_out(#state{}) -> #state{}.
-look_out(#state{sight = none, pool = Pool} = State) ->
-    case py_pool:full(Pool) of
-        {true, Contexts} -> look_again(py_stuck:look(Contexts), State);
-        false -> State
-    end;
-look_out(State) ->
-    State.
+look_out(#state{sight = none} = State) -> look(State);
+look_out(State) -> State.
 
 -spec look(#state{}) -> #state{}.
 look(#state{sight = Before, pool = Pool} = State) ->
     case py_pool:full(Pool) of
-        {true, Contexts} ->
-            case py_stuck:look(Contexts) of
-                {true, Before} -> change(fun py_pool:refuse_waiting/1, State#state{sight = none});
-                Now -> look_again(Now, State)
-            end;
-        false ->
-            State#state{sight = none}
+        {true, Contexts, Waiting} -> judge(py_stuck:judge(Contexts, Waiting, Before), State);
+        false -> State#state{sight = none}
     end.
 
--spec look_again({true, py_stuck:sight()} | false, #state{}) -> #state{}.
-look_again(Now, State) ->
+-spec judge({look_again, py_stuck:standing()} | {refuse, all | [pid()]}, #state{}) -> #state{}.
+judge({look_again, Sight}, State) ->
     _ = erlang:send_after(?LOOK_AFTER, self(), look),
-    State#state{sight = case Now of {true, Sight} -> Sight; false -> unclear end}.
+    State#state{sight = Sight};
+judge({refuse, Which}, State) ->
+    %% The functions that waited for them go on. Others may wait still.
+    look_out(change(fun(Pool) -> py_pool:refuse_waiting(Which, Pool) end, State#state{sight = none})).
 
 %% Namespaces
 

@@ -10,7 +10,7 @@
 
 -export([new/1]).
 -export([host/3, host_gone/2, joined/3, join_failed/3, ended/4]).
--export([submit/2, done/2, cancel/2, interrupt/2, interrupted/3, insist/3, give_up/3, refuse_waiting/1]).
+-export([submit/2, done/2, cancel/2, interrupt/2, interrupted/3, insist/3, give_up/3, refuse_waiting/2]).
 -export([await/3, replace/2, resize/2, stop/1]).
 -export([contexts/1, hosts/1, busy/2, full/1, stats/1, running/1]).
 -export_type([pool/0, effect/0, request/0, where/0, host_state/0]).
@@ -227,10 +227,11 @@ insist(Context, Key, Pool) ->
 give_up(Context, Key, Pool) ->
     {[{kill, Context} || is_at(Context, Key, Pool)], Pool}.
 
-%% @doc Those who wait for any context will not get one.
--spec refuse_waiting(pool()) -> result().
-refuse_waiting(#pool{waiting = Waiting, max = Max} = Pool) ->
-    {Refused, Rest} = lists:partition(fun is_free/1, Waiting),
+%% @doc Those who wait for any context will not get one: all of them, or these processes.
+-spec refuse_waiting(all | [pid()], pool()) -> result().
+refuse_waiting(Which, #pool{waiting = Waiting, max = Max} = Pool) ->
+    {Refused, Rest} = lists:partition(
+        fun(#{from := {Pid, _}} = Request) -> is_free(Request) andalso (Which =:= all orelse lists:member(Pid, Which)) end, Waiting),
     {[{reply, Request, {max_contexts, Max}} || Request <- Refused], Pool#pool{waiting = Rest}}.
 
 %% The set
@@ -289,12 +290,14 @@ is_at(Context, Key, #pool{contexts = Contexts}) ->
         #{} -> false
     end.
 
-%% @doc All the contexts, when calls wait although there may be no more of them. Not while one is to stop: that will make room.
--spec full(pool()) -> {true, [context()]} | false.
+%% @doc All the contexts, and the processes that wait for one, when there may be no more of them. Not while one is to stop: that will
+%% make room.
+-spec full(pool()) -> {true, [context()], [pid()]} | false.
 full(#pool{waiting = Waiting, contexts = Contexts, max = Max} = Pool) ->
-    Full = map_size(Contexts) >= Max andalso lists:any(fun is_free/1, Waiting),
+    Free = [Pid || #{from := {Pid, _}} = Request <- Waiting, is_free(Request)],
+    Full = Free =/= [] andalso map_size(Contexts) >= Max,
     case Full andalso not lists:any(fun(#context{cancelled = Cancelled}) -> Cancelled end, maps:values(Contexts)) of
-        true -> {true, contexts(Pool)};
+        true -> {true, contexts(Pool), Free};
         false -> false
     end.
 

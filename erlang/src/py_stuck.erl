@@ -1,12 +1,13 @@
 %% @doc Tells contexts that wait for each other from contexts that are merely busy.
 %%
 %% A context whose Python thread waits for a registered function is no use to anybody until that function ends. When all of them wait
-%% so, and a function waits for a process that waits for a context, nothing will ever happen. What a function waits for cannot be
-%% known; that nothing happens, can.
+%% so, and their functions wait for a process that waits for a context, nothing will ever happen. What a process waits for cannot be
+%% known in general, but much of it can be seen: who makes a call, as of gen_server, monitors whom it calls, and a function is linked to
+%% what it has started so. Where nothing of the kind is seen it may be that a function only takes its time.
 -module(py_stuck).
 
--export([look/1]).
--export_type([sight/0]).
+-export([look/1, judge/3]).
+-export_type([sight/0, standing/0]).
 
 -opaque sight() :: [{pid(), term()}].
 %% Which call of which function each of the contexts is at. Equal ones, some time apart: they have all been at it between.
@@ -16,6 +17,35 @@
 
 %% Where {@link py_handler} has the process that runs a function for a context.
 -define(RUNNER, '$py_runner').
+
+%% What they are at, and since when; or nothing that they could be stuck in.
+-opaque standing() :: unclear | {sight(), Since :: integer()}.
+
+%% Until contexts that stand still count as stuck, although nobody is seen to wait for those who want one, in ms. Less than a call's usual limit.
+-define(STILL_FOR, 10000).
+%% So many processes are looked at.
+-define(MOST, 10000).
+
+%% @doc Called again and again with all contexts, with who waits for one, and with what it said the last time: who waits in vain.
+-spec judge([pid()], [pid()], none | standing()) -> {look_again, standing()} | {refuse, all | [pid()]}.
+judge(Contexts, Waiting, Before) ->
+    case {look(Contexts), Before} of
+        {{true, Sight}, {Sight, Since}} -> judge_still(Sight, Since, Waiting);
+        {{true, Sight}, _} -> {look_again, {Sight, erlang:monotonic_time(millisecond)}};
+        {false, _} -> {look_again, unclear}
+    end.
+
+-spec judge_still(sight(), integer(), [pid()]) -> {look_again, standing()} | {refuse, all | [pid()]}.
+judge_still(Sight, Since, Waiting) ->
+    case waited_for(Sight, Waiting) of
+        [] ->
+            case erlang:monotonic_time(millisecond) - Since < ?STILL_FOR of
+                true -> {look_again, {Sight, Since}};
+                false -> {refuse, all}
+            end;
+        Stuck ->
+            {refuse, Stuck}
+    end.
 
 %% @doc What these contexts wait for, when each of them waits for a function that waits itself.
 -spec look([pid()]) -> {true, sight()} | false.
@@ -28,13 +58,64 @@ look([], Seen) ->
 look([Context | Contexts], Seen) ->
     case entry(Context, ?RUNNER) of
         {true, Runner} ->
-            %% The status first: a function's dictionary may be large.
-            case process_info(Runner, status) =:= {status, waiting} andalso entry(Runner, ?KEY) of
+            %% The dictionary last: a function's may be large.
+            case is_waiting(Runner) andalso entry(Runner, ?KEY) of
                 {true, Conversation} -> look(Contexts, [{Runner, Conversation} | Seen]);
                 false -> false
             end;
         false ->
             false
+    end.
+
+%% One that sleeps wakes up by itself.
+-spec is_waiting(pid()) -> boolean().
+is_waiting(Pid) ->
+    case process_info(Pid, [status, current_function]) of
+        [{status, waiting}, {current_function, Function}] -> Function =/= {timer, sleep, 1};
+        _ -> false
+    end.
+
+%% Those of the processes for which a function waits, or for which a process waits that one waits for, and so on.
+-spec waited_for(sight(), [pid()]) -> [pid()].
+waited_for(Sight, Pids) ->
+    %% Not by way of this process: it watches all of them.
+    Reached = lists:foldl(fun({Runner, _}, Seen) -> reach(started(Runner) ++ called(Runner), Seen) end, #{self() => true}, Sight),
+    [Pid || Pid <- lists:usort(Pids), is_map_key(Pid, Reached)].
+
+-spec reach([pid()], #{pid() => true}) -> #{pid() => true}.
+reach([Pid | Pids], Seen) when map_size(Seen) < ?MOST, not is_map_key(Pid, Seen) ->
+    reach(Pids, reach(called(Pid), Seen#{Pid => true}));
+reach([_ | Pids], Seen) ->
+    reach(Pids, Seen);
+reach([], Seen) ->
+    Seen.
+
+%% Whom a process waits for. A server between two requests waits for nobody, though it may watch many.
+-spec called(pid()) -> [pid()].
+called(Pid) ->
+    case node(Pid) =:= node() andalso process_info(Pid, [current_function, monitors]) of
+        [{current_function, {Module, loop, _}}, _] when Module =:= gen_server; Module =:= gen_statem -> [];
+        [_, {monitors, Monitors}] -> lists:filtermap(fun monitored/1, Monitors);
+        _ -> []
+    end.
+
+-spec monitored(term()) -> {true, pid()} | false.
+monitored({process, Pid}) when is_pid(Pid) ->
+    {true, Pid};
+monitored({process, {Name, Node}}) when Node =:= node() ->
+    case whereis(Name) of
+        Pid when is_pid(Pid) -> {true, Pid};
+        _ -> false
+    end;
+monitored(_) ->
+    false.
+
+%% But for the context's handler, which has started the function itself.
+-spec started(pid()) -> [pid()].
+started(Runner) ->
+    case process_info(Runner, [links, parent]) of
+        [{links, Links}, {parent, Parent}] -> [Pid || Pid <- Links, is_pid(Pid), Pid =/= Parent];
+        undefined -> []
     end.
 
 -spec entry(pid(), atom()) -> {true, term()} | false.

@@ -14,7 +14,8 @@ all() ->
         interrupt, interrupt_idle, interrupt_waiting, interrupt_waiting_briefly,
         interrupt_again, interrupt_caught, interrupt_other_process,
         caller_dies, caller_dies_in_function,
-        third_process, third_process_at_the_limit, third_processes_in_turn, quick_functions_at_the_limit
+        third_process, third_process_at_the_limit, third_processes_in_turn, quick_functions_at_the_limit,
+        sleepers_at_the_limit, waiters_at_the_limit, server_in_between, nobody_seen_to_wait
     ].
 
 init_per_testcase(Case, Config) ->
@@ -29,6 +30,8 @@ settings(third_process) -> [{contexts, 1}, {max_contexts, 6}];
 settings(third_process_at_the_limit) -> [{contexts, 1}, {max_contexts, 3}];
 settings(third_processes_in_turn) -> [{contexts, 1}, {max_contexts, 2}];
 settings(quick_functions_at_the_limit) -> [{contexts, 2}, {max_contexts, 2}];
+settings(sleepers_at_the_limit) -> [{contexts, 2}, {max_contexts, 2}];
+settings(waiters_at_the_limit) -> [{contexts, 2}, {max_contexts, 2}];
 settings(_) -> [{contexts, 1}, {max_contexts, 1}].
 
 -define(FOREVER, "[0 for _ in iter(int, 1)]").
@@ -261,6 +264,46 @@ quick_functions_at_the_limit(_) ->
     ok = py:register_function(quick, fun([]) -> timer:sleep(20), 1 end),
     Refs = [py:spawn_call(erlang, call, [<<"quick">>]) || _ <- lists:seq(1, 40)],
     ?assertEqual([{ok, 1}], lists:usort([py:await(Ref) || Ref <- Refs])).
+
+%% Functions that take their time, however long: whoever waits for a context gets one.
+sleepers_at_the_limit(_) ->
+    ok = py:register_function(sleeper, fun([]) -> timer:sleep(400), 1 end),
+    Refs = [py:spawn_call(erlang, call, [<<"sleeper">>]) || _ <- lists:seq(1, 6)],
+    ?assertEqual([{ok, 1}], lists:usort([py:await(Ref) || Ref <- Refs])).
+
+%% The same with functions that wait for a message, and for a server that takes its time; both have to do with nobody who wants a context.
+waiters_at_the_limit(_) ->
+    {Slow, Monitor} = spawn_monitor(fun Serve() -> receive {'$gen_call', From, ask} -> timer:sleep(400), gen:reply(From, 1), Serve() end end),
+    ok = py:register_function(waiter, fun([N]) -> receive after 400 -> N end end),
+    ok = py:register_function(caller, fun([]) -> gen_server:call(Slow, ask, 20000) end),
+    Refs = [py:spawn_call(erlang, call, [Function | Args]) || {Function, Args} <- [{<<"caller">>, []}, {<<"waiter">>, [1]}, {<<"caller">>, []}, {<<"waiter">>, [1]}, {<<"waiter">>, [1]}]],
+    ?assertEqual([{ok, 1}], lists:usort([py:await(Ref) || Ref <- Refs])),
+    demonitor(Monitor, [flush]),
+    exit(Slow, kill).
+
+%% A function calls a server which calls Python. The one who just wants a context has nothing to do with it, and gets his when that is over.
+server_in_between(_) ->
+    tell_me(),
+    Server = spawn_link(fun Serve() -> receive {'$gen_call', From, ask} -> gen:reply(From, py:eval("1 + 1")), Serve() end end),
+    ok = py:register_function(through, fun([]) -> gen_server:call(Server, ask, 20000) end),
+    Ref = py:spawn_call(builtins, eval, [<<"[__import__('erlang').call(*a) for a in [('tell_me', 'begun'), ('through',)]][1]">>]),
+    receive {told, [<<"begun">>]} -> ok end,
+    Bystander = py:spawn_call(builtins, eval, [<<"41 + 1">>]),
+    {Time, {ok, {<<"error">>, {<<"max_contexts">>, 1}}}} = timer:tc(fun() -> py:await(Ref) end),
+    ?assert(Time < 2000000),
+    {ok, 42} = py:await(Bystander),
+    unlink(Server),
+    exit(Server, kill).
+
+%% A wait that cannot be seen ends too, before a call's usual limit does.
+nobody_seen_to_wait(_) ->
+    ok = py:register_function(unseen, fun([]) ->
+        Me = self(),
+        _ = spawn(fun() -> Me ! {answer, py:eval("1 + 1")} end),
+        receive {answer, Answer} -> Answer end
+    end),
+    {Time, {ok, {<<"error">>, {<<"max_contexts">>, 1}}}} = timer:tc(fun() -> py:call(erlang, call, [<<"unseen">>], #{}, 25000) end),
+    ?assert(Time < 15000000).
 
 %% Helpers
 

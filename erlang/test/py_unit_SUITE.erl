@@ -249,8 +249,11 @@ pool_context_ends(_) ->
 
 pool_is_full(_) ->
     {_, Context, R1, R2, P1} = pool_at_work(),
-    {true, [Context]} = py_pool:full(P1),
-    {[{reply, R2, {max_contexts, 1}}], P2} = py_pool:refuse_waiting(P1),
+    {true, [Context], [Waiter]} = py_pool:full(P1),
+    #{from := {Waiter, _}} = R2,
+    {[], P1} = py_pool:refuse_waiting([pid()], P1),
+    {[{reply, R2, {max_contexts, 1}}], P2} = py_pool:refuse_waiting([Waiter], P1),
+    {[{reply, R2, {max_contexts, 1}}], P2} = py_pool:refuse_waiting(all, P1),
     false = py_pool:full(P2),
     {[{over, R1}], _} = py_pool:done(Context, P2),
     {_, P3} = py_pool:cancel(maps:get(key, R1), P1),
