@@ -10,6 +10,7 @@ from typing import Any, Callable
 import erlang
 import pytest
 import uvloop
+from erlang import _pending
 from fates import hangs, key, killed
 from together import eventually, in_threads
 
@@ -207,6 +208,22 @@ def test_a_closed_loop_is_ignored() -> None:
     call.close()
 
 
+def test_a_closed_loop_among_others_of_a_batch() -> None:
+    """Answers that come together, for three loops of which the middle one is gone: the others have theirs."""
+    loops = [asyncio.new_event_loop() for _ in range(3)]
+    futures = [loop.create_future() for loop in loops]
+    tokens = [-1, -2, -3]  # no call has these
+    for token, future, loop in zip(tokens, futures, loops):
+        _pending._table[token] = future, loop
+    loops[1].close()
+    _pending._hand_out([(token, True, token) for token in tokens])
+    for i in (0, 2):
+        assert loops[i].run_until_complete(asyncio.wait_for(futures[i], 60)) == tokens[i]
+        loops[i].close()
+    assert not futures[1].done()
+    assert not _pending._table.keys() & set(tokens)
+
+
 def test_several_loops_in_several_threads() -> None:
     def work(i: int) -> None:
         async def main() -> list[Any]:
@@ -260,8 +277,6 @@ def test_a_process_that_is_killed_fails_its_call_alone() -> None:
 
 
 def test_nothing_is_left_behind() -> None:
-    from erlang import _pending
-
     async def main() -> None:
         await asyncio.gather(*(erlang.async_call("maybe_fail", n) for n in (42, 42)), return_exceptions=True)
 
