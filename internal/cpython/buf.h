@@ -53,6 +53,9 @@ enum { PART_MIN = 16 << 10 };
 int put_part(erlpy_buf *b, const void *p, size_t n, PyObject *owner);
 
 /* Drops what the parts hold. Without the GIL they can only be freed: see thread_end. */
-void parts_drop(erlpy_buf *b);
+void parts_drop_all(erlpy_buf *b);
+static inline void parts_drop(erlpy_buf *b) {
+    if (b->parts != NULL) parts_drop_all(b);
+}
 
 #endif

@@ -26,10 +26,10 @@ int put_part(erlpy_buf *b, const void *p, size_t n, PyObject *owner) {
     return buf_more(b, 0);
 }
 
-void parts_drop(erlpy_buf *b) {
+void parts_drop_all(erlpy_buf *b) {
     erlpy_parts *parts = b->parts;
     b->parts = NULL; /* first: what a dropped object runs may call */
-    for (size_t i = 0; parts != NULL && i < parts->held; i++) drop(parts->list[i].owner);
+    for (size_t i = 0; i < parts->held; i++) drop(parts->list[i].owner);
     free(parts);
 }
 

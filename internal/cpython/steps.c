@@ -60,13 +60,13 @@ erlpy_buf steps_take_frame(erlpy_thread *t) {
 }
 
 void steps_give_frame(erlpy_thread *t, erlpy_buf b) {
-    free(t->frame.p);
+    if (t->frame.p != NULL) free(t->frame.p);
     t->frame = b;
 }
 
 void steps_give_back(erlpy_thread *t, erlpy_buf b) {
     parts_drop(&b);
-    erlpy_buf_trim(&b);
+    if (b.cap > ERLPY_FRAME_KEEP) erlpy_buf_trim(&b);
     steps_give_frame(t, b);
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/erlpy/erlpy/internal/cpython"
+	"github.com/erlpy/erlpy/internal/funcs"
 	"github.com/erlpy/erlpy/internal/worker"
 )
 
@@ -16,6 +17,7 @@ type session struct {
 	stack  []entry
 	casts  casts
 	streak int // see takeTurn
+	last   funcs.Last
 
 	pieces    [][]byte // of a frame with parts, while it is being sent
 	forgotten []uint32 // calls on the worker's channel whose answers nobody waits for any more

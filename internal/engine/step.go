@@ -83,7 +83,7 @@ func (e *Engine) begin(t *cpython.Thread, cast bool) cpython.Action {
 	if n := s.nesting(); n >= e.options.MaxNesting {
 		return e.fail(t, &nestingError{e.options.MaxNesting})
 	}
-	if f := e.funcs.Lookup(target); f != nil && !atom {
+	if f := s.last.Lookup(e.funcs, target); f != nil && !atom {
 		switch {
 		case cast:
 			s.casts.add(f, ownArgs(t, args))

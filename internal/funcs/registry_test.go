@@ -121,3 +121,27 @@ func TestRegistryConcurrent(t *testing.T) {
 		t.Errorf("%d names are left of 200", n)
 	}
 }
+
+func TestLast(t *testing.T) {
+	var r funcs.Registry
+	var last funcs.Last
+	if last.Lookup(&r, []byte("f")) != nil {
+		t.Error("found in an empty registry")
+	}
+	for range 3 {
+		if err := r.Register("f", func() {}); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"f", "f", "g", "f"} {
+			if got, want := last.Lookup(&r, []byte(name)), r.Lookup([]byte(name)); got != want {
+				t.Errorf("%s: got %p, want %p", name, got, want)
+			}
+		}
+	}
+	if err := r.Unregister("f"); err != nil {
+		t.Fatal(err)
+	}
+	if last.Lookup(&r, []byte("f")) != nil {
+		t.Error("found after it was unregistered")
+	}
+}
