@@ -104,7 +104,7 @@ def test_comes_back_the_same(kind: str, size: int) -> None:
 def test_many_in_one_call() -> None:
     """More pieces than one system call takes, small ones before, between and behind."""
     values = [bytes([n]) * (APART + n) if n % 3 else n for n in range(128, 200)]
-    value = [1, {"a": values, "b": ("x" * MIB, [], {"c": values[1]})}, *values, b"\xfe" * 300_000]
+    value: Any = [1, {"a": values, "b": ("x" * MIB, [], {"c": values[1]})}, *values, b"\xfe" * 300_000]
     assert erlang.call("echo", value) == value
     assert erlang.call("args", *value) == value
 
@@ -332,7 +332,7 @@ print(erlang.call('f', 'x' * 100_000))
 """
     with FakeNode(tmp_path) as node:
         run = erlpy("--beam", node.path, script(tmp_path, text))
-        threads = []
+        threads: list[Any] = []
         while not threads:
             peer = node.accept()
             _, _, hello = peer.read()
