@@ -375,6 +375,36 @@ print(gone())
         assert finished(run) == (0, "interrupted\nTrue\n", "")
 
 
+def test_the_node_dies_while_it_is_sent(tmp_path: Path) -> None:
+    text = """
+def tell():
+    under_way()
+    print('under way', flush=True)
+threading.Thread(target=tell).start()
+try:
+    erlang.call('f', [1, big()])
+except erlang.Disconnected:
+    print('lost')
+print(gone())
+print(erlang.call('f', 'x' * 100_000))
+"""
+    with FakeNode(tmp_path) as node:
+        run = erlpy("--beam", node.path, script(tmp_path, text))
+        first = node.accept()
+        first.read()
+        first.welcome()
+        assert run.stdout is not None
+        assert run.stdout.readline() == "under way\n"
+        first.close()
+        second = node.accept()
+        second.read()
+        second.welcome()
+        _, number, term = second.read()
+        assert term == ("f", ["x" * 100_000])
+        second.write(OK, number, "again")
+        assert finished(run) == (0, "lost\nTrue\nagain\n", "")
+
+
 def test_a_thread_that_the_end_cuts_off(tmp_path: Path) -> None:
     """A daemon thread in the middle of sending: the program ends all the same, and in good order."""
     text = """
