@@ -290,16 +290,20 @@ is_at(Context, Key, #pool{contexts = Contexts}) ->
         #{} -> false
     end.
 
-%% @doc All the contexts, and the processes that wait for one, when there may be no more of them. Not while one is to stop: that will
+%% @doc All the contexts, each with whom it works for, and the processes that wait for one, when there may be no more of them. Not while one is to stop: that will
 %% make room.
--spec full(pool()) -> {true, [context()], [pid()]} | false.
+-spec full(pool()) -> {true, [{context(), none | pid()}], [pid()]} | false.
 full(#pool{waiting = Waiting, contexts = Contexts, max = Max} = Pool) ->
     Free = [Pid || #{from := {Pid, _}} = Request <- Waiting, is_free(Request)],
     Full = Free =/= [] andalso map_size(Contexts) >= Max,
     case Full andalso not lists:any(fun(#context{cancelled = Cancelled}) -> Cancelled end, maps:values(Contexts)) of
-        true -> {true, contexts(Pool), Free};
+        true -> {true, [{Context, works_for(map_get(Context, Contexts))} || Context <- contexts(Pool)], Free};
         false -> false
     end.
+
+-spec works_for(#context{}) -> none | pid().
+works_for(#context{request = #{from := {Pid, _}}}) -> Pid;
+works_for(#context{request = none}) -> none.
 
 -spec stats(pool()) -> #{atom() => non_neg_integer()}.
 stats(#pool{contexts = Contexts, idle = Idle, waiting = Waiting, hosts = Hosts}) ->

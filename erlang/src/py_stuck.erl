@@ -26,26 +26,28 @@
 %% So many processes are looked at.
 -define(MOST, 10000).
 
-%% @doc Called again and again with all contexts, with who waits for one, and with what it said the last time: who waits in vain.
--spec judge([pid()], [pid()], none | standing()) -> {look_again, standing()} | {refuse, all | [pid()]}.
+%% @doc Called again and again with all contexts and whom each works for, with who waits for one, and with what it said the last time: who
+%% waits in vain.
+-spec judge([{pid(), none | pid()}], [pid()], none | standing()) -> {look_again, standing()} | {refuse, all | [pid()]}.
 judge(Contexts, Waiting, Before) ->
-    case {look(Contexts), Before} of
-        {{true, Sight}, {Sight, Since}} -> judge_still(Sight, Since, Waiting);
-        {{true, Sight}, _} -> {look_again, {Sight, erlang:monotonic_time(millisecond)}};
-        {false, _} -> {look_again, unclear}
+    case {look([Context || {Context, _} <- Contexts]), Before} of
+        {{true, Sight}, {Sight, Since}} ->
+            Runners = lists:reverse([Runner || {Runner, _} <- Sight]),
+            judge_still(Sight, Since, waited_for(Runners, [Caller || {_, Caller} <- Contexts], Waiting));
+        {{true, Sight}, _} ->
+            {look_again, {Sight, erlang:monotonic_time(millisecond)}};
+        {false, _} ->
+            {look_again, unclear}
     end.
 
 -spec judge_still(sight(), integer(), [pid()]) -> {look_again, standing()} | {refuse, all | [pid()]}.
-judge_still(Sight, Since, Waiting) ->
-    case waited_for(Sight, Waiting) of
-        [] ->
-            case erlang:monotonic_time(millisecond) - Since < ?STILL_FOR of
-                true -> {look_again, {Sight, Since}};
-                false -> {refuse, all}
-            end;
-        Stuck ->
-            {refuse, Stuck}
-    end.
+judge_still(Sight, Since, []) ->
+    case erlang:monotonic_time(millisecond) - Since < ?STILL_FOR of
+        true -> {look_again, {Sight, Since}};
+        false -> {refuse, all}
+    end;
+judge_still(_Sight, _Since, Stuck) ->
+    {refuse, Stuck}.
 
 %% @doc What these contexts wait for, when each of them waits for a function that waits itself.
 -spec look([pid()]) -> {true, sight()} | false.
@@ -75,19 +77,33 @@ is_waiting(Pid) ->
         _ -> false
     end.
 
-%% Those of the processes for which a function waits, or for which a process waits that one waits for, and so on.
--spec waited_for(sight(), [pid()]) -> [pid()].
-waited_for(Sight, Pids) ->
-    %% Not by way of this process: it watches all of them.
-    Reached = lists:foldl(fun({Runner, _}, Seen) -> reach(started(Runner) ++ called(Runner), Seen) end, #{self() => true}, Sight),
-    [Pid || Pid <- lists:usort(Pids), is_map_key(Pid, Reached)].
+%% Those who wait for a context, when every function waits for one of them: directly, or for a process that waits for one, or for a context
+%% whose function does, and so on. None when one function does not: it may end, and its context is theirs.
+-spec waited_for([Runner :: pid()], [Caller :: none | pid()], [pid()]) -> [pid()].
+waited_for(Runners, Callers, Waiting) ->
+    Working = maps:from_list(lists:zip(Callers, Runners)),
+    Found = [
+        begin
+            %% Not by way of this process: it watches all of them.
+            Reached = reach(started(Runner) ++ called(Runner), Working, #{self() => true}),
+            [Pid || Pid <- Waiting, is_map_key(Pid, Reached)]
+        end || Runner <- Runners],
+    case lists:member([], Found) of
+        true -> [];
+        false -> lists:usort(lists:append(Found))
+    end.
 
--spec reach([pid()], #{pid() => true}) -> #{pid() => true}.
-reach([Pid | Pids], Seen) when map_size(Seen) < ?MOST, not is_map_key(Pid, Seen) ->
-    reach(Pids, reach(called(Pid), Seen#{Pid => true}));
-reach([_ | Pids], Seen) ->
-    reach(Pids, Seen);
-reach([], Seen) ->
+-spec reach([pid()], #{none | pid() => pid()}, #{pid() => true}) -> #{pid() => true}.
+reach([Pid | Pids], Working, Seen) when map_size(Seen) < ?MOST, not is_map_key(Pid, Seen) ->
+    Next =
+        case Working of
+            #{Pid := Runner} -> [Runner | started(Runner)];
+            #{} -> []
+        end,
+    reach(Pids, Working, reach(Next ++ called(Pid), Working, Seen#{Pid => true}));
+reach([_ | Pids], Working, Seen) ->
+    reach(Pids, Working, Seen);
+reach([], _Working, Seen) ->
     Seen.
 
 %% Whom a process waits for. A server between two requests waits for nobody, though it may watch many.

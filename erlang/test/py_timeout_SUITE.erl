@@ -15,7 +15,7 @@ all() ->
         interrupt_again, interrupt_caught, interrupt_other_process,
         caller_dies, caller_dies_in_function,
         third_process, third_process_at_the_limit, third_processes_in_turn, quick_functions_at_the_limit,
-        sleepers_at_the_limit, waiters_at_the_limit, server_in_between, nobody_seen_to_wait
+        sleepers_at_the_limit, waiters_at_the_limit, server_in_between, one_will_end, nobody_seen_to_wait
     ].
 
 init_per_testcase(Case, Config) ->
@@ -32,6 +32,7 @@ settings(third_processes_in_turn) -> [{contexts, 1}, {max_contexts, 2}];
 settings(quick_functions_at_the_limit) -> [{contexts, 2}, {max_contexts, 2}];
 settings(sleepers_at_the_limit) -> [{contexts, 2}, {max_contexts, 2}];
 settings(waiters_at_the_limit) -> [{contexts, 2}, {max_contexts, 2}];
+settings(one_will_end) -> [{contexts, 2}, {max_contexts, 2}];
 settings(_) -> [{contexts, 1}, {max_contexts, 1}].
 
 -define(FOREVER, "[0 for _ in iter(int, 1)]").
@@ -295,6 +296,20 @@ server_in_between(_) ->
     receive {bystander, Answer} -> ?assertEqual({ok, 42}, Answer) end,
     unlink(Server),
     exit(Server, kill).
+
+%% One function waits for a caller, the other for something else: the caller gets its context.
+one_will_end(_) ->
+    tell_me(),
+    ok = py:register_function(waiter, fun([]) -> receive after 600 -> 1 end end),
+    ok = py:register_function(deep, fun([]) ->
+        Me = self(),
+        spawn_link(fun() -> Me ! {deeper, py:eval("1 + 1")} end),
+        receive {deeper, {ok, N}} -> N end
+    end),
+    Other = py:spawn_call(builtins, eval, [<<"[__import__('erlang').call(n, *a) for n, a in [('tell_me', ['begun']), ('waiter', [])]][1]">>]),
+    receive {told, [<<"begun">>]} -> ok end,
+    {ok, 2} = py:call(erlang, call, [<<"deep">>]),
+    {ok, 1} = py:await(Other).
 
 %% A wait that cannot be seen ends too, before a call's usual limit does.
 nobody_seen_to_wait(_) ->

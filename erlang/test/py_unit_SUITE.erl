@@ -249,7 +249,7 @@ pool_context_ends(_) ->
 
 pool_is_full(_) ->
     {_, Context, R1, R2, P1} = pool_at_work(),
-    {true, [Context], [Waiter]} = py_pool:full(P1),
+    {true, [{Context, _}], [Waiter]} = py_pool:full(P1),
     #{from := {Waiter, _}} = R2,
     {[], P1} = py_pool:refuse_waiting([pid()], P1),
     {[{reply, R2, {max_contexts, 1}}], P2} = py_pool:refuse_waiting([Waiter], P1),
