@@ -40,6 +40,9 @@ the aims of the project. Aims that are not met are no failure.`,
 					return &failure{statusUsage, err}
 				}
 			}
+			if err := writable(json, svg); err != nil {
+				return err
+			}
 			report, err := runBench(cmd, o, python)
 			if report == nil {
 				return err
@@ -66,6 +69,27 @@ func checkBench(o bench.Options) error {
 	}
 	if o.Rounds < 0 {
 		return fmt.Errorf("--rounds cannot be negative: %d", o.Rounds)
+	}
+	return nil
+}
+
+// writable refuses what cannot be written, before anything is measured for it.
+func writable(json, svg string) error {
+	if json != "" {
+		_, missing := os.Stat(json)
+		file, err := os.OpenFile(json, os.O_WRONLY|os.O_CREATE, 0o644)
+		if err != nil {
+			return fmt.Errorf("--json: %w", err)
+		}
+		file.Close()
+		if missing != nil {
+			os.Remove(json) // a benchmark that is broken off leaves none
+		}
+	}
+	if svg != "" {
+		if err := os.MkdirAll(svg, 0o755); err != nil {
+			return fmt.Errorf("--svg: %w", err)
+		}
 	}
 	return nil
 }

@@ -151,6 +151,8 @@ func TestBenchUsage(t *testing.T) {
 		{"an argument", []string{"call"}, 2, `unknown command "call" for "erlpy bench"`},
 		{"nothing to compare with", []string{"--compare", "/no/such.json"}, 2, "/no/such.json: no such file"},
 		{"something else to compare with", []string{"--compare", empty}, 2, empty + " is no report of erlpy bench"},
+		{"nowhere to write to", []string{"--json", "/no/such/new.json"}, 2, "--json: open /no/such/new.json: no such file"},
+		{"nowhere to draw", []string{"--svg", empty}, 2, "--svg: mkdir " + empty},
 		{"no such Python", []string{"--python", "/no/such/python"}, 127, "/no/such/python does not exist"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

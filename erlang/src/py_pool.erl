@@ -290,8 +290,8 @@ is_at(Context, Key, #pool{contexts = Contexts}) ->
         #{} -> false
     end.
 
-%% @doc All the contexts, each with whom it works for, and the processes that wait for one, when there may be no more of them. Not while one is to stop: that will
-%% make room.
+%% @doc All the contexts, each with whom it works for, and the processes that wait for one, when there may be no more of them. Not while one
+%% is to stop: that will make room.
 -spec full(pool()) -> {true, [{context(), none | pid()}], [pid()]} | false.
 full(#pool{waiting = Waiting, contexts = Contexts, max = Max} = Pool) ->
     Free = [Pid || #{from := {Pid, _}} = Request <- Waiting, is_free(Request)],
