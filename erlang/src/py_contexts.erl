@@ -441,7 +441,7 @@ effect({grow, Host}, State) ->
 effect({grow_later, Host}, State) ->
     _ = erlang:send_after(?REPLACE_AFTER, self(), {replace, Host}),
     State;
-effect({interrupt, Context, _Host}, State) ->
+effect({interrupt, Context}, State) ->
     interrupt(Context, State);
 effect({insist_later, Context, Key}, State) ->
     _ = erlang:send_after(?INSIST_AFTER, self(), {insist, Context, Key}),

@@ -31,7 +31,7 @@
     {send, context(), host(), request()}
     | {reply, request(), {down, term()} | interrupted | {max_contexts, pos_integer()}}
     | {over, request()}
-    | {interrupt, context(), host()}
+    | {interrupt, context()}
     | {insist_later | kill_later, context(), Key :: reference()}
     | {ready, gen_server:from(), {ok, [context()]} | {down, term()}}
     | {grow, host()}
@@ -193,8 +193,8 @@ interrupt(Context, #pool{contexts = Contexts} = Pool) ->
     case Contexts of
         #{Context := #context{request = none}} -> {[], Pool};
         #{Context := #context{interrupt = asked}} -> {[], Pool};
-        #{Context := #context{host = Host} = Busy} ->
-            {[{interrupt, Context, Host}], Pool#pool{contexts = Contexts#{Context := Busy#context{interrupt = asked}}}};
+        #{Context := Busy} ->
+            {[{interrupt, Context}], Pool#pool{contexts = Contexts#{Context := Busy#context{interrupt = asked}}}};
         #{} -> {[], Pool}
     end.
 

@@ -207,7 +207,7 @@ pool_cancels_what_waits(_) ->
 %% Whichever comes first, the call's end or the interrupt's: the context is at nothing else before it has seen both.
 pool_interrupts_what_is_cancelled(_) ->
     {Host, Context, #{key := Key} = R1, R2, P1} = pool_at_work(),
-    {[{interrupt, Context, Host}, {kill_later, Context, Key}], P2} = py_pool:cancel(Key, P1),
+    {[{interrupt, Context}, {kill_later, Context, Key}], P2} = py_pool:cancel(Key, P1),
     {[{over, R1}], P3} = py_pool:done(Context, P2),
     {[{send, Context, Host, R2}], P4} = py_pool:interrupted(Context, missed, P3),
     {[], P4} = py_pool:give_up(Context, Key, P4),
@@ -217,10 +217,10 @@ pool_interrupts_what_is_cancelled(_) ->
 
 %% A call that Python has not begun yet is not there to be interrupted.
 pool_insists(_) ->
-    {Host, Context, #{key := Key} = R1, _, P1} = pool_at_work(),
+    {_, Context, #{key := Key} = R1, _, P1} = pool_at_work(),
     {_, P2} = py_pool:cancel(Key, P1),
     {[{insist_later, Context, Key}], P3} = py_pool:interrupted(Context, missed, P2),
-    {[{interrupt, Context, Host}], P2} = py_pool:insist(Context, Key, P3),
+    {[{interrupt, Context}], P2} = py_pool:insist(Context, Key, P3),
     {[{over, R1}, {send, _, _, _}], P4} = py_pool:done(Context, P3),
     {[], P4} = py_pool:insist(Context, Key, P4),
     %% A host of another make.
@@ -228,11 +228,11 @@ pool_insists(_) ->
 
 %% What was asked for by py:interrupt/1 is not insisted on.
 pool_interrupts(_) ->
-    {Host, Context, _, _, P1} = pool_at_work(),
-    {[{interrupt, Context, Host}], P2} = py_pool:interrupt(Context, P1),
+    {_, Context, _, _, P1} = pool_at_work(),
+    {[{interrupt, Context}], P2} = py_pool:interrupt(Context, P1),
     {[], P2} = py_pool:interrupt(Context, P2),
     {[], P3} = py_pool:interrupted(Context, missed, P2),
-    {[{interrupt, Context, Host}], P2} = py_pool:interrupt(Context, P3).
+    {[{interrupt, Context}], P2} = py_pool:interrupt(Context, P3).
 
 pool_context_ends(_) ->
     {Host, Context, #{key := Key} = R1, R2, P1} = pool_at_work(),
