@@ -143,12 +143,30 @@ read(Channel) ->
 -spec poll(channel(), pos_integer(), pos_integer()) -> next().
 poll(#channel{polling = Polling} = Channel, Try, Tries) when Try > Tries ->
     ask(Channel#channel{polling = py_polling:miss(Polling)}, 0);
-poll(#channel{socket = Socket, polling = Polling} = Channel, Try, Tries) ->
+poll(#channel{socket = Socket} = Channel, Try, Tries) ->
     case socket:recv(Socket, 0, [], 0) of
-        {ok, Data} -> take(add(Data, Channel#channel{polling = py_polling:hit(Try, Polling)}));
+        {ok, Data} -> arrived(Data, hit(Try, Channel));
         {error, timeout} -> erlang:yield(), poll(Channel, Try + 1, Tries);
         {error, Reason} -> {error, Reason}
     end.
+
+%% Mostly there is nothing to note.
+-spec hit(pos_integer(), channel()) -> channel().
+hit(Try, #channel{polling = Polling} = Channel) ->
+    case py_polling:hit(Try, Polling) of
+        Polling -> Channel;
+        Polling1 -> Channel#channel{polling = Polling1}
+    end.
+
+%% Mostly it is one whole frame, and the channel is then as it was before.
+-spec arrived(binary(), channel()) -> next().
+arrived(Data, #channel{chunks = [], pending = none, max_frame = Max} = Channel) ->
+    case py_frame:decode(Data, Max) of
+        {ok, Frame, <<>>} -> {frame, Frame, Channel};
+        _ -> take(add(Data, Channel))
+    end;
+arrived(Data, Channel) ->
+    take(add(Data, Channel)).
 
 -spec ask(channel(), non_neg_integer()) -> next().
 ask(#channel{socket = Socket} = Channel, Length) ->
