@@ -167,9 +167,9 @@ start(State) ->
 job(Key, Payload, #state{policy = Policy} = State) when is_reference(Key) ->
     {fun() -> cast(Payload, Policy) end, State};
 job(Key, Payload, #state{policy = Policy, max_frame = MaxFrame} = State) when is_binary(Payload) ->
-    Besides = case is_tuple(Key) of true -> py_batch:room(); false -> 0 end,
+    Batched = is_tuple(Key),
     Channel = self(),
-    {fun() -> call(Channel, Payload, Policy, MaxFrame, Besides) end, State};
+    {fun() -> call(Channel, Payload, Policy, MaxFrame, Batched) end, State};
 job(Id, _Batch, #state{policy = Policy, max_frame = MaxFrame, batches = Batches} = State) ->
     {Batch, Batches1} = py_batches:start(Id, Batches),
     Channel = self(),
@@ -177,16 +177,22 @@ job(Id, _Batch, #state{policy = Policy, max_frame = MaxFrame, batches = Batches}
 
 %% In a process of its own
 
--spec call(pid(), binary(), py_term:policy(), pos_integer(), non_neg_integer()) -> ok.
-call(Channel, Payload, Policy, MaxFrame, Besides) ->
-    Channel ! {?MODULE, over, self(), py_function:answer(perform(Payload, Policy), MaxFrame, Besides)},
+-spec call(pid(), binary(), py_term:policy(), pos_integer(), boolean()) -> ok.
+call(Channel, Payload, Policy, MaxFrame, Batched) ->
+    Result = perform(Payload, Policy),
+    Answer =
+        case Batched of
+            true -> py_function:answer(Result, MaxFrame, py_batch:room());
+            false -> py_function:answer(Result, MaxFrame)
+        end,
+    Channel ! {?MODULE, over, self(), Answer},
     ok.
 
 -spec batch(pid(), py_batch:batch(), py_term:policy(), pos_integer()) -> ok.
 batch(Channel, Batch, Policy, MaxFrame) ->
     case py_batch:work(Channel, Batch, Policy, MaxFrame) of
         {answered, Frames} ->
-            Channel ! {?MODULE, over, self(), {frames, iolist_to_binary(Frames)}},
+            Channel ! {?MODULE, over, self(), {frames, erlang:iolist_to_iovec(Frames)}},
             ok;
         left ->
             ok
@@ -208,7 +214,7 @@ perform(Payload, Policy) ->
 
 %% What Python gets
 
--type outcome() :: {ok | error, Payload :: binary()} | {frames, binary()} | {exit, term()}.
+-type outcome() :: {ok | error, py_term:payload()} | {frames, erlang:iovec()} | {exit, term()}.
 
 -spec over(pid(), outcome(), #state{}) -> #state{}.
 over(Worker, Outcome, #state{backlog = Backlog} = State) ->
@@ -231,11 +237,11 @@ answer(Id, {exit, Reason}, #state{batches = Batches, max_frame = MaxFrame} = Sta
             {More, Batches1} = py_batches:ended(Id, Reason, Batches),
             more(Id, More, State#state{batches = Batches1});
         false ->
-            answer(Id, py_function:answer({error, py_failure:raised(exit, Reason, [])}, MaxFrame, 0), State)
+            answer(Id, py_function:answer({error, py_failure:raised(exit, Reason, [])}, MaxFrame), State)
     end;
 answer(Id, {Kind, Payload}, #state{answered = Answered} = State) ->
     State1 = debug({out, {Kind, Id, Payload}}, State#state{answered = Answered + 1}),
-    out([py_frame:header(Kind, Id, byte_size(Payload)), Payload], State1).
+    out([py_frame:header(Kind, Id, iolist_size(Payload)) | Payload], State1).
 
 -spec more(py_frame:id(), py_batches:more(), #state{}) -> #state{}.
 more(Id, {Frames, Calls}, #state{backlog = Backlog} = State) ->
@@ -296,7 +302,7 @@ debug(Event, #state{debug = Debug} = State) ->
 write_event(Device, {out, {Id, Frames}}, Name) ->
     io:format(Device, "*DBG* ~p out answers of batch ~b, ~b bytes~n", [Name, Id, iolist_size(Frames)]);
 write_event(Device, {Direction, {Kind, Id, Payload}}, Name) ->
-    io:format(Device, "*DBG* ~p ~ts ~ts ~b, ~b bytes~n", [Name, Direction, Kind, Id, byte_size(Payload)]).
+    io:format(Device, "*DBG* ~p ~ts ~ts ~b, ~b bytes~n", [Name, Direction, Kind, Id, iolist_size(Payload)]).
 
 %% System messages
 

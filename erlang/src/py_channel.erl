@@ -92,7 +92,13 @@ send(#channel{socket = Socket}, Kind, Id, Pieces) ->
 %% the rest; until then nothing else.
 -spec write(channel(), iodata()) -> ok | {wait, reference(), Rest :: iodata()} | {error, reason()}.
 write(#channel{socket = Socket} = Channel, Data) ->
-    case socket:send(Socket, Data, [], nowait) of
+    Written =
+        case iolist_size(Data) < ?LARGE of
+            true -> socket:send(Socket, Data, [], nowait);
+            %% As in send/4.
+            false -> socket:sendmsg(Socket, #{iov => erlang:iolist_to_iovec(Data)}, [], nowait)
+        end,
+    case Written of
         ok -> ok;
         {ok, Rest} -> write(Channel, Rest);
         {select, {{select_info, _, Handle}, Rest}} -> {wait, Handle, Rest};

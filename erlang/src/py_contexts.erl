@@ -228,7 +228,7 @@ handle_info({{interrupt_within, From}, Outcome}, State) ->
     gen_server:reply(From, py_control:answer(Outcome) =/= missed),
     {noreply, State};
 handle_info({let_go, Context, Sight}, State) ->
-    _ = py_stuck:look([Context]) =:= {true, Sight} andalso py_handler:let_go(Context),
+    _ = py_stuck:look([Context]) =:= {true, Sight} andalso py_handler:let_go(Context, py_stuck:runner(Sight)),
     {noreply, State};
 handle_info({insist, Context, Key}, State) ->
     {noreply, change(fun(Pool) -> py_pool:insist(Context, Key, Pool) end, State)};

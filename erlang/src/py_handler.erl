@@ -11,7 +11,7 @@
 %% It does not trap exits: a shutdown ends it at once, in the middle of a function too, and its socket closes with it.
 -module(py_handler).
 
--export([start_link/0, give/2, request/4, let_go/1, bye/1]).
+-export([start_link/0, give/2, request/4, let_go/2, bye/1]).
 -export_type([destination/0]).
 -export([init/1]).
 -export([system_continue/3, system_terminate/4, system_get_state/1, system_replace_state/2, system_code_change/4,
@@ -61,10 +61,10 @@ request(Handler, Destination, Space, Payload) ->
     Handler ! {?MODULE, request, {Destination, Space, Payload}},
     ok.
 
-%% @doc Has a context kill the function that it runs, if it runs one: its Python thread does not wait for it any more.
--spec let_go(pid()) -> ok.
-let_go(Handler) ->
-    Handler ! {?MODULE, let_go},
+%% @doc Has a context kill the function that runs in that process, if it is still at it: its Python thread does not wait for it any more.
+-spec let_go(pid(), Runner :: pid()) -> ok.
+let_go(Handler, Runner) ->
+    Handler ! {?MODULE, let_go, Runner},
     ok.
 
 %% @doc Has the handler take its leave: on a host's control channel, this asks the host to stop.
@@ -154,8 +154,8 @@ wait(Handle, #state{parent = Parent} = State) ->
             stop(Reason, State);
         {?MODULE, request, Request} ->
             requested(Request, Handle, State);
-        {?MODULE, let_go} ->
-            %% The function has just ended.
+        {?MODULE, let_go, _} ->
+            %% That function has just ended.
             wait(Handle, State);
         {?MODULE, bye} ->
             _ = py_channel:send(py_conversation:channel(State#state.conversation), bye, 0, <<>>),
@@ -216,7 +216,7 @@ served(Pid, Monitor, Conversation) ->
         {?MODULE, served, Pid, Served} ->
             true = demonitor(Monitor, [flush]),
             Served;
-        {?MODULE, let_go} ->
+        {?MODULE, let_go, Pid} ->
             unlink(Pid),
             exit(Pid, kill),
             receive {'DOWN', Monitor, process, Pid, _} -> ok end,

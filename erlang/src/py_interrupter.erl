@@ -9,14 +9,16 @@
 
 -opaque interrupter() :: {pid(), reference()}.
 
-%% Until what was missed is interrupted again.
--define(AGAIN_AFTER, 20).
+%% Until what was missed is interrupted again, in ms: at first, and at most. It doubles each time, as a function may idle for an hour before
+%% it lets Python go on.
+-define(SOON, 20).
+-define(LATE, 640).
 
 %% @doc Has the context end the call of that level, counted from 1. Ends with the calling process.
 -spec start(Context :: pid(), Level :: pos_integer()) -> interrupter().
 start(Context, Level) ->
     Runner = self(),
-    spawn_opt(fun() -> interrupt(Context, Level, Runner) end, [link, monitor]).
+    spawn_opt(fun() -> interrupt(Context, Level, Runner, ?SOON) end, [link, monitor]).
 
 %% @doc Returns when no interrupt is under way any more.
 -spec stop(interrupter()) -> ok.
@@ -29,9 +31,9 @@ stop({Pid, Monitor}) ->
             receive {'EXIT', Pid, _} -> ok after 0 -> ok end
     end.
 
--spec interrupt(pid(), pos_integer(), pid()) -> ok.
-interrupt(Context, Level, Runner) ->
+-spec interrupt(pid(), pos_integer(), pid(), pos_integer()) -> ok.
+interrupt(Context, Level, Runner, After) ->
     case py_contexts:interrupt_within(Context, Level, Runner) of
         true -> ok;
-        false -> receive {?MODULE, stop} -> ok after ?AGAIN_AFTER -> interrupt(Context, Level, Runner) end
+        false -> receive {?MODULE, stop} -> ok after After -> interrupt(Context, Level, Runner, min(2 * After, ?LATE)) end
     end.

@@ -6,7 +6,7 @@
 %% what it has started so. Where nothing of the kind is seen it may be that a function only takes its time.
 -module(py_stuck).
 
--export([look/1, judge/3]).
+-export([look/1, runner/1, judge/3]).
 -export_type([sight/0, standing/0]).
 
 -opaque sight() :: [{pid(), term()}].
@@ -53,6 +53,11 @@ judge_still(_Sight, _Since, Stuck) ->
 -spec look([pid()]) -> {true, sight()} | false.
 look(Contexts) ->
     look(Contexts, []).
+
+%% @doc The process of the function that one context was seen to wait for.
+-spec runner(sight()) -> pid().
+runner([{Runner, _Conversation}]) ->
+    Runner.
 
 -spec look([pid()], sight()) -> {true, sight()} | false.
 look([], Seen) ->

@@ -10,7 +10,7 @@ suite() -> [{timetrap, {seconds, 60}}].
 all() ->
     pure() ++ [
         handshake, own_process, answers_as_they_come, ten_thousand, limit, waiting_not_losing,
-        errors, killed_function, function_links, large_answers, over_limit_result,
+        errors, killed_function, function_links, large_answers, large_answer_uncopied, over_limit_result,
         cancel_running, cancel_waiting, cancel_over, cancel_frees_place, cancel_trapping,
         cast, operations, python_elsewhere, unread_answers, cancel_while_unread, byte_by_byte,
         id_in_use, unexpected_frame, end_kills_functions, killed_channel_kills_functions, bye, stop_app,
@@ -207,6 +207,17 @@ large_answers(_) ->
     [call(Socket, Size + 1, <<"blob">>, [Size]) || Size <- Sizes],
     Answers = [py_client:recv(Socket) || _ <- Sizes],
     ?assertEqual(Sizes, lists:sort([byte_size(Blob) || {3, Id, Blob} <- Answers, byte_size(Blob) + 1 =:= Id])).
+
+%% A large binary waits for the socket where it is.
+large_answer_uncopied(_) ->
+    Blob = binary:copy(<<"erlpy">>, 4000000),
+    ok = py:register_function(tagged, fun([]) -> [tag, Blob] end),
+    {Socket, Channel} = py_client:async(),
+    Before = erlang:memory(binary),
+    call(Socket, 1, <<"tagged">>, []),
+    eventually(fun() -> blocked(Channel) end),
+    ?assert(erlang:memory(binary) - Before < byte_size(Blob) div 2, erlang:memory(binary) - Before),
+    ?assertEqual({3, 1, [tag, Blob]}, py_client:recv(Socket)).
 
 over_limit_result(_) ->
     {Socket, _} = py_client:async(),

@@ -8,7 +8,8 @@
 suite() -> [{timetrap, {seconds, 30}}].
 
 all() ->
-    [interrupt_ends_all, timeout_ends_all, timeout_within_ends_its_own, caught_within, never_the_next, not_even_late, two_at_once].
+    [interrupt_ends_all, timeout_ends_all, timeout_within_ends_its_own, caught_within, never_the_next, not_even_late, two_at_once,
+     let_go_of_another].
 
 init_per_testcase(_Case, Config) ->
     py_client:start_app([{hosts, 1}, {contexts, 1}, {max_contexts, 1}]),
@@ -130,3 +131,15 @@ two_at_once(_) ->
         {ok, 50} = py:eval("outer('sum([1] * 50)', 5000)")
      end || N <- lists:seq(1, 60)],
     ?assertEqual(Context, py:context()).
+
+%% That a function is to go may be told when it has ended and the next one runs, which stays.
+let_go_of_another(_) ->
+    ok = py:register_function(next, fun([]) ->
+        {parent, Handler} = process_info(self(), parent),
+        Ended = spawn(fun() -> ok end),
+        ok = py_handler:let_go(Handler, Ended),
+        {ok, 2} = py:eval("1 + 1"),
+        stays
+    end),
+    {ok, <<"stays">>} = py:eval("erlang.call('next')"),
+    {ok, <<"stays">>} = py:eval("erlang.call('next')").
