@@ -97,6 +97,36 @@ assert erlang.stats()['reconnects'] >= 1, erlang.stats()`)
 	})
 }
 
+// A Go function comes first from its Register on, for a thread too that has just called the node's of the same name. The node is looked
+// for until it answers, so that the thread has its channel to itself from the second call on.
+func TestRegisterBetweenCalls(t *testing.T) {
+	isolated(t, func(t *testing.T) {
+		socket := filepath.Join(t.TempDir(), "s")
+		startNode(t, socket)
+		rt, err := erlpy.Start(t.Context(), erlpy.Options{BEAM: socket, Poll: 10_000_000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rt.Close()
+		must(t, rt, `
+import erlang, queue, threading
+asked, answers = queue.SimpleQueue(), queue.SimpleQueue()
+def work():
+    while (x := asked.get()) is not None:
+        answers.put(erlang.call('double_it', x))
+def ask(x):
+    asked.put(x)
+    return answers.get()
+thread = threading.Thread(target=work)
+thread.start()
+assert [ask(4) for _ in range(10)] == [8] * 10`)
+		if err := rt.Register("double_it", func(x int) int { return -x }); err != nil {
+			t.Fatal(err)
+		}
+		must(t, rt, "assert ask(4) == -4\nasked.put(None)\nthread.join()")
+	})
+}
+
 // Two programs at one node, and a socket at which nobody listens.
 func TestAttach(t *testing.T) {
 	isolated(t, func(t *testing.T) {

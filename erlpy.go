@@ -74,7 +74,7 @@ func Start(ctx context.Context, o Options) (*Runtime, error) {
 // argument, but is cancelled with the call; a last result of type error, when not nil, is raised as CallError. Any other
 // parameters and results are converted as package etf says. fn runs on the calling Python thread, so any number of times at once.
 // A name that is registered already is replaced. It fails when fn is no function, or has a type that no term exists for.
-func (rt *Runtime) Register(name string, fn any) error { return rt.funcs.Register(name, fn) }
+func (rt *Runtime) Register(name string, fn any) error { return rt.engine.Register(name, fn) }
 
 // Unregister takes a name back. Calls that run already run to their end. It fails when the name is not registered.
 func (rt *Runtime) Unregister(name string) error { return rt.funcs.Unregister(name) }

@@ -1,6 +1,6 @@
 // Package cpython embeds CPython: it loads libpython at run time, converts between Python objects and Erlang's external term
-// format, and gives Python the built-in module _erlang. It is the only room with C in it, and knows neither sockets nor
-// Erlang; what a call leads to is decided by a [Stepper].
+// format, and gives Python the built-in module _erlang. It is the only room with C in it, and knows nothing of
+// Erlang; what a call leads to is decided by a [Stepper]. Of sockets it knows a send and a receive, for a [Loan].
 //
 // # Threads
 //

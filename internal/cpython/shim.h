@@ -24,6 +24,7 @@ enum {
     ERLPY_EV_MAP_ITEM,    /* the frame holds an item, a term without version byte. Asked with the GIL held */
     ERLPY_EV_MAP_RESULTS, /* results, or wait for them. May be asked with the GIL held, until it is to sleep */
     ERLPY_EV_MAP_END,     /* take back what is in the map */
+    ERLPY_EV_LENT,        /* a call has been begun on the lent channel: go on with it. See erlpy_loan */
 };
 
 /* What to do next, told by Go. */
@@ -68,6 +69,21 @@ typedef struct {
     uint8_t apart;      /* there may be parts: see buf.h */
 } erlpy_buf;
 
+/* A channel that Go has lent to its thread, so that the shim makes a call of the node all by itself, as long as that is one send and one receive.
+ * Go takes it back whenever it is entered, and lends it anew after the next call that went well. */
+typedef struct {
+    int32_t fd;
+    uint32_t id;    /* of the last call made on the channel */
+    uint32_t polls; /* how often to look for the answer */
+    uint32_t limit; /* the largest frame, either way, with its length field */
+    uint8_t open;   /* lent, and not taken back */
+    /* With ERLPY_EV_LENT: how much of the frame has been sent, how much of the answer is in its place, and the errno of that. */
+    uint32_t sent, got;
+    int32_t error;
+    /* What came of all loans so far. Any thread may read them. */
+    uint64_t calls, bytes_in, bytes_out, under_way;
+} erlpy_loan;
+
 /* One Python thread as Go sees it. Made on the thread's first call, gone with the thread. Only its own thread touches it, but
  * for wake_fd, which any thread may write to. */
 typedef struct {
@@ -83,6 +99,7 @@ typedef struct {
     uint8_t busy;    /* a call is under way: the frame is taken */
     uint8_t waits;   /* on its way into Go, or has let others go first there. Read by all */
     uint32_t nested; /* calls of Python that run on this thread for a channel */
+    erlpy_loan loan;
 } erlpy_thread;
 
 /* Makes room for size bytes in all; keeps what is there. Returns 0, or -1 when there is no memory. Needs no GIL. */
@@ -90,6 +107,9 @@ int erlpy_buf_grow(erlpy_buf *b, size_t size);
 
 /* Whether other threads wait to get into Go, or to go on there. Any thread, no GIL needed. */
 int erlpy_others_wait(void);
+
+/* From now on no call does without Go: there are functions of its own. Any thread, no GIL needed. */
+void erlpy_end_loans(void);
 
 /* A frame that nobody needs any more need not stay large. Without the GIL. */
 enum { ERLPY_FRAME_KEEP = 64 << 10 };

@@ -39,6 +39,8 @@ const (
 	MapItem    Event = C.ERLPY_EV_MAP_ITEM
 	MapResults Event = C.ERLPY_EV_MAP_RESULTS
 	MapEnd     Event = C.ERLPY_EV_MAP_END
+
+	Lent Event = C.ERLPY_EV_LENT
 )
 
 // Action is what the shim is told to do next.

@@ -131,7 +131,9 @@ func (e *Engine) received(t *cpython.Thread, s *session, h channel.Header) cpyth
 			return e.end(t, s, fmt.Errorf("%w: the node answered call %d, which nobody has made", channel.ErrDisconnected, h.ID))
 		}
 		t.SetLen(channel.HeaderSize + h.Size)
+		ch := x.ch
 		e.finish(s)
+		e.lend(t, s, ch)
 		if h.Kind == channel.OK {
 			return cpython.Done
 		}

@@ -108,6 +108,9 @@ func New(o Options) (*Engine, error) {
 		}
 		e.asyncOptions = e.channelOptions(hello)
 	}
+	if len(e.funcs.Names()) > 0 {
+		cpython.EndLoans()
+	}
 	e.async.init(o.MaxAsync)
 	e.pool = worker.NewPool(worker.Options{Channel: e.channel, Max: o.MaxWorkers})
 	e.jobs.max = o.MaxContexts
@@ -139,8 +142,24 @@ func (e *Engine) Init() error {
 	})
 }
 
-// Stats returns the pool's figures.
-func (e *Engine) Stats() worker.Stats { return e.pool.Stats() }
+// Stats returns the figures of the workers and their calls.
+func (e *Engine) Stats() worker.Stats {
+	st, lent := e.pool.Stats(), e.sessions.loans()
+	st.Calls += lent.Calls
+	st.InFlight += int(lent.InFlight)
+	st.BytesIn += lent.BytesIn
+	st.BytesOut += lent.BytesOut
+	return st
+}
+
+// Register is Registry.Register for an engine that runs already.
+func (e *Engine) Register(name string, fn any) error {
+	if err := e.funcs.Register(name, fn); err != nil {
+		return err
+	}
+	cpython.EndLoans()
+	return nil
+}
 
 // Closing implements cpython.Stepper.
 func (e *Engine) Closing() {

@@ -12,6 +12,7 @@ import (
 
 // session is what Go keeps of a Python thread, from its first call to its end. Only the thread itself touches it.
 type session struct {
+	t      *cpython.Thread
 	w      *worker.Worker // nil until the thread calls something, or serves the node
 	server *server        // when the thread serves the Go program's calls
 	stack  []entry
@@ -98,6 +99,7 @@ type sessions struct {
 	mu    sync.Mutex
 	slots atomic.Pointer[[]*session] // by number - 1; replaced, never changed, so that get needs no lock
 	free  []int
+	past  cpython.LoanCounts // of the threads that have ended
 }
 
 func (r *sessions) get(handle uint64) *session {
@@ -132,9 +134,25 @@ func (r *sessions) remove(handle uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	slots := slices.Clone(*r.slots.Load())
+	r.past = r.past.Plus(slots[handle-1].t.Counts())
 	slots[handle-1] = nil
 	r.free = append(r.free, int(handle-1))
 	r.slots.Store(&slots)
+}
+
+// loans are the figures of what has been done without a step, by all threads.
+func (r *sessions) loans() cpython.LoanCounts {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sum := r.past
+	if slots := r.slots.Load(); slots != nil {
+		for _, s := range *slots {
+			if s != nil {
+				sum = sum.Plus(s.t.Counts())
+			}
+		}
+	}
+	return sum
 }
 
 // session returns the thread's session, made on its first step.
@@ -142,7 +160,7 @@ func (e *Engine) session(t *cpython.Thread) *session {
 	if s := e.sessions.get(t.Handle()); s != nil {
 		return s
 	}
-	s := &session{stack: make([]entry, 0, 2)}
+	s := &session{t: t, stack: make([]entry, 0, 2)}
 	t.SetHandle(e.sessions.add(s))
 	return s
 }
@@ -166,6 +184,7 @@ func (e *Engine) Exit(t *cpython.Thread) {
 	if s == nil {
 		return
 	}
+	e.takeBack(t)
 	e.sessions.remove(t.Handle())
 	unfinished := len(s.stack) > 0
 	for len(s.stack) > 0 { // the interpreter ended the thread in the middle of a call

@@ -28,6 +28,7 @@ var (
 
 // Step implements cpython.Stepper.
 func (e *Engine) Step(t *cpython.Thread, ev cpython.Event) cpython.Action {
+	returned := e.takeBack(t)
 	switch ev {
 	case cpython.Call:
 		return e.begin(t, false)
@@ -48,6 +49,8 @@ func (e *Engine) Step(t *cpython.Thread, ev cpython.Event) cpython.Action {
 	}
 	s := e.session(t)
 	switch ev {
+	case cpython.Lent:
+		return e.continueLent(t, s, returned)
 	case cpython.Reap:
 		return e.reap(t, s)
 	case cpython.Timeout:
@@ -268,7 +271,7 @@ func (e *Engine) knows(args []byte) bool {
 }
 
 func (e *Engine) statsTerm(t *cpython.Thread) map[string]any {
-	st := e.pool.Stats()
+	st := e.Stats()
 	m := map[string]any{
 		"idle": st.Idle, "bound": st.Bound, "retired": st.Retired, "in_flight": st.InFlight, "calls": st.Calls,
 		"bytes_in": st.BytesIn, "bytes_out": st.BytesOut, "reconnects": st.Reconnects, "worker": nil, "handler": nil,

@@ -74,7 +74,9 @@ func TestSessionsReuseNumbers(t *testing.T) {
 	if r.get(0) != nil || r.get(1) != nil {
 		t.Error("an empty registry has sessions")
 	}
-	a, b := new(session), new(session)
+	a, b := &session{t: cpython.NewThread()}, &session{t: cpython.NewThread()}
+	defer a.t.Free()
+	defer b.t.Free()
 	na, nb := r.add(a), r.add(b)
 	if na == 0 || na == nb || r.get(na) != a || r.get(nb) != b {
 		t.Fatalf("numbers %d, %d", na, nb)
@@ -83,7 +85,7 @@ func TestSessionsReuseNumbers(t *testing.T) {
 	if r.get(na) != nil || r.get(nb) != b {
 		t.Error("remove took the wrong one")
 	}
-	if n := r.add(new(session)); n != na {
+	if n := r.add(a); n != na {
 		t.Errorf("number %d, want %d again", n, na)
 	}
 }

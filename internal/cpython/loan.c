@@ -1,0 +1,87 @@
+#define _GNU_SOURCE
+#include "loan.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* Frames, PROTOCOL.md section 2. */
+enum { KIND_CALL = 2, KIND_OK = 3, KIND_ERROR = 4, LENGTH = 4 };
+
+/* A payload that calls a registered function: version, a pair, the name. An operation begins with an atom. */
+enum { NAME_AT = ERLPY_HEADER + 3, TAG_BINARY = 109 };
+
+static atomic_int ended;
+
+void erlpy_end_loans(void) { atomic_store(&ended, 1); }
+
+static int calling; /* guarded by the GIL */
+static atomic_int asleep;
+
+void loan_calling(int change) { calling += change; }
+
+void loan_asleep(int change) { atomic_fetch_add_explicit(&asleep, change, memory_order_relaxed); }
+
+static int alone(void) { return calling - atomic_load_explicit(&asleep, memory_order_relaxed) == 1; }
+
+static int small_call(const erlpy_buf *b, size_t limit) {
+    int whole = b->parts == NULL || b->parts->count == 0;
+    return whole && b->len > NAME_AT && b->len <= limit && b->p[NAME_AT] == TAG_BINARY;
+}
+
+int loan_fits(const erlpy_thread *t) {
+    return t->loan.open && alone() && !atomic_load(&ended) && atomic_load(&erlpy_state) == STATE_RUN && small_call(&t->frame, t->loan.limit);
+}
+
+static void put_header(erlpy_buf *b, uint32_t id) {
+    uint32_t length = htonl((uint32_t)b->len - LENGTH);
+    id = htonl(id);
+    memcpy(b->p, &length, LENGTH);
+    b->p[LENGTH] = KIND_CALL;
+    memcpy(b->p + LENGTH + 1, &id, sizeof id);
+}
+
+/* Whether n bytes at p are one whole answer to the call id. */
+static int is_answer(const uint8_t *p, size_t n, uint32_t id) {
+    uint32_t length, to;
+    if (n < ERLPY_HEADER) return 0;
+    memcpy(&length, p, LENGTH);
+    memcpy(&to, p + LENGTH + 1, sizeof to);
+    return ntohl(length) == n - LENGTH && ntohl(to) == id && (p[LENGTH] == KIND_OK || p[LENGTH] == KIND_ERROR);
+}
+
+/* Only their own thread writes them. */
+static void add(uint64_t *total, uint64_t n) { __atomic_store_n(total, *total + n, __ATOMIC_RELAXED); }
+
+int loan_call(erlpy_thread *t, int *event) {
+    erlpy_loan *loan = &t->loan;
+    uint8_t *p = t->frame.p;
+    uint32_t id = loan->id == UINT32_MAX ? 1 : loan->id + 1;
+    put_header(&t->frame, id);
+    ssize_t n = send(loan->fd, p, t->frame.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n <= 0) return 0; /* Go finds the same, and knows what to do */
+    add(&loan->under_way, 1);
+    loan->id = id;
+    loan->sent = (uint32_t)n;
+    loan->got = 0;
+    loan->error = 0;
+    *event = ERLPY_EV_LENT;
+    if (loan->sent < t->frame.len) return 0;
+    for (uint32_t i = 0; i < loan->polls; i++) {
+        n = recv(loan->fd, p, t->frame.cap, MSG_DONTWAIT);
+        if (n >= 0 || (errno != EAGAIN && errno != EINTR)) break;
+    }
+    if (n < 0) loan->error = errno;
+    if (n <= 0) return 0;
+    if ((size_t)n > loan->limit || !is_answer(p, (size_t)n, id)) {
+        loan->got = (uint32_t)n;
+        return 0;
+    }
+    t->frame.len = (size_t)n;
+    add(&loan->calls, 1);
+    add(&loan->bytes_out, loan->sent);
+    add(&loan->bytes_in, (uint64_t)n);
+    add(&loan->under_way, (uint64_t)-1);
+    return p[LENGTH] == KIND_OK ? ERLPY_ACT_DONE : ERLPY_ACT_FAILED;
+}

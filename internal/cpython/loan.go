@@ -1,0 +1,61 @@
+package cpython
+
+// #include "shim.h"
+import "C"
+
+import (
+	"sync/atomic"
+	"syscall"
+)
+
+// Loan is a channel that the shim may make calls on by itself; see erlpy_loan in shim.h.
+type Loan struct {
+	FD    int
+	ID    uint32 // of the last call made on the channel
+	Polls int    // how often to look for an answer
+	Limit int    // the largest frame, either way, with its length field
+}
+
+// Returned is what comes back of a loan: the last call's number, and with the event Lent how far that call has come.
+type Returned struct {
+	ID   uint32
+	Sent int           // bytes of the frame
+	Got  int           // bytes of what answers it, in the frame's place
+	Err  syscall.Errno // of the last look for it; 0 when it got something, or the end of the stream
+}
+
+// Lend lends a channel until TakeBack.
+func (t *Thread) Lend(l Loan) {
+	t.loan.fd, t.loan.id = C.int32_t(l.FD), C.uint32_t(l.ID)
+	t.loan.polls, t.loan.limit = C.uint32_t(l.Polls), C.uint32_t(l.Limit)
+	t.loan.open = 1
+}
+
+// TakeBack ends a loan; false: there was none.
+func (t *Thread) TakeBack() (Returned, bool) {
+	if t.loan.open == 0 {
+		return Returned{}, false
+	}
+	t.loan.open = 0
+	return Returned{uint32(t.loan.id), int(t.loan.sent), int(t.loan.got), syscall.Errno(t.loan.error)}, true
+}
+
+// LoanCounts are the figures of all of a thread's loans.
+type LoanCounts struct{ Calls, BytesIn, BytesOut, InFlight uint64 }
+
+// Counts returns the figures of the thread's loans. Any goroutine may call it, as long as the thread's step Exit has not returned.
+func (t *Thread) Counts() LoanCounts {
+	load := func(n *C.uint64_t) uint64 { return atomic.LoadUint64((*uint64)(n)) }
+	return LoanCounts{load(&t.loan.calls), load(&t.loan.bytes_in), load(&t.loan.bytes_out), load(&t.loan.under_way)}
+}
+
+// Plus returns the sums.
+func (c LoanCounts) Plus(d LoanCounts) LoanCounts {
+	return LoanCounts{c.Calls + d.Calls, c.BytesIn + d.BytesIn, c.BytesOut + d.BytesOut, c.InFlight + d.InFlight}
+}
+
+// Settled says that the call which came with Lent is counted by others from now on.
+func (t *Thread) Settled() { atomic.StoreUint64((*uint64)(&t.loan.under_way), 0) }
+
+// EndLoans has every call go through a Stepper from now on. Any goroutine may call it.
+func EndLoans() { C.erlpy_end_loans() }
