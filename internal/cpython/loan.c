@@ -6,11 +6,13 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "convert.h"
+
 /* Frames, PROTOCOL.md section 2. */
 enum { KIND_CALL = 2, KIND_OK = 3, KIND_ERROR = 4, LENGTH = 4 };
 
 /* A payload that calls a registered function: version, a pair, the name. An operation begins with an atom. */
-enum { NAME_AT = ERLPY_HEADER + 3, TAG_BINARY = 109 };
+enum { NAME_AT = ERLPY_HEADER + 3 };
 
 static atomic_int ended;
 
@@ -27,7 +29,7 @@ static int alone(void) { return calling - atomic_load_explicit(&asleep, memory_o
 
 static int small_call(const erlpy_buf *b, size_t limit) {
     int whole = b->parts == NULL || b->parts->count == 0;
-    return whole && b->len > NAME_AT && b->len <= limit && b->p[NAME_AT] == TAG_BINARY;
+    return whole && b->len > NAME_AT && b->len <= limit && b->p[NAME_AT] == T_BINARY;
 }
 
 int loan_fits(const erlpy_thread *t) {

@@ -219,6 +219,7 @@ static int run(erlpy_thread *t, int event, int in_call) {
     }
 }
 
+/* The same, with the thread among those that are in a call. */
 int steps_run(erlpy_thread *t, int event) {
     int in_call = event == ERLPY_EV_CALL || event == ERLPY_EV_MAP_RESULTS;
     if (in_call) loan_calling(1);

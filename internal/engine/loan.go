@@ -14,7 +14,7 @@ func (e *Engine) lend(t *cpython.Thread, s *session, ch *channel.Channel) {
 		return // there is more to do in a call of this thread's
 	}
 	if l, ok := ch.Lend(); ok {
-		t.Lend(cpython.Loan{FD: l.FD, ID: l.ID, Polls: l.Polls, Limit: l.Limit})
+		t.Lend(cpython.Loan(l))
 	}
 }
 
