@@ -3,6 +3,8 @@ package erlpy_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -124,6 +126,35 @@ assert [ask(4) for _ in range(10)] == [8] * 10`)
 			t.Fatal(err)
 		}
 		must(t, rt, "assert ask(4) == -4\nasked.put(None)\nthread.join()")
+	})
+}
+
+// A thread that calls without a pause is told of the end like any, though it need not enter Go for its calls.
+func TestCloseWhileCalling(t *testing.T) {
+	isolated(t, func(t *testing.T) {
+		socket := filepath.Join(t.TempDir(), "s")
+		startNode(t, socket)
+		rt, err := erlpy.Start(t.Context(), erlpy.Options{BEAM: socket, Poll: 10_000_000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := filepath.Join(t.TempDir(), "told")
+		must(t, rt, fmt.Sprintf(`
+import erlang, threading
+calls = threading.Event()
+def work():
+    for n in range(1 << 60):
+        try: erlang.call('double_it', n)
+        except erlang.Disconnected: return open(%q, 'w').close()
+        if n == 100: calls.set()
+threading.Thread(target=work).start()
+calls.wait()`, told))
+		if err := rt.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(told); err != nil {
+			t.Errorf("the thread was not told: %v", err)
+		}
 	})
 }
 

@@ -11,7 +11,7 @@ import (
 // lend lends a channel on which a call has just ended well.
 func (e *Engine) lend(t *cpython.Thread, s *session, ch *channel.Channel) {
 	if s.server != nil || len(s.forgotten) > 0 {
-		return // there is more to do in a call of this thread's
+		return // who may interrupt a job counts its calls; an answer that nobody waits for comes first
 	}
 	if l, ok := ch.Lend(); ok {
 		t.Lend(cpython.Loan(l))

@@ -143,12 +143,12 @@ def test_an_answer_in_two_pieces(start: Start, cut: int) -> None:
 
 
 def test_an_answer_that_comes_late(start: Start) -> None:
-    run, peer = start("print(erlang.call('f', 1), erlang.call('f', 2))")
+    run, peer = start("print(erlang.call('f', 1), erlang.call('f', 2), *map(erlang.stats().get, ('calls', 'in_flight')))")
     assert peer.read() == (CALL, 2, ("f", [1]))
     until(lambda: asleep(run))
     peer.write(OK, 2, "late")
     answer(peer, 3, 2)
-    assert finished(run) == (0, "late 2\n", "")
+    assert finished(run) == (0, "late 2 3 0\n", "")
 
 
 def test_an_answer_that_never_comes(start: Start, node: FakeNode) -> None:
