@@ -3,6 +3,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -14,18 +16,14 @@ enum { KIND_CALL = 2, KIND_OK = 3, KIND_ERROR = 4, LENGTH = 4 };
 /* A payload that calls a registered function: version, a pair, the name. An operation begins with an atom. */
 enum { NAME_AT = ERLPY_HEADER + 3 };
 
+enum {
+    BRIEF_NS = 200000,
+    HOP = 4, /* late answers from one hop to the next */
+};
+
 static atomic_int ended;
 
 void erlpy_end_loans(void) { atomic_store(&ended, 1); }
-
-static int calling; /* guarded by the GIL */
-static atomic_int asleep;
-
-void loan_calling(int change) { calling += change; }
-
-void loan_asleep(int change) { atomic_fetch_add_explicit(&asleep, change, memory_order_relaxed); }
-
-static int alone(void) { return calling - atomic_load_explicit(&asleep, memory_order_relaxed) == 1; }
 
 static int small_call(const erlpy_buf *b, size_t limit) {
     int whole = b->parts == NULL || b->parts->count == 0;
@@ -33,7 +31,7 @@ static int small_call(const erlpy_buf *b, size_t limit) {
 }
 
 int loan_fits(const erlpy_thread *t) {
-    return t->loan.open && alone() && !atomic_load(&ended) && atomic_load(&erlpy_state) == STATE_RUN && small_call(&t->frame, t->loan.limit);
+    return t->loan.open && !atomic_load(&ended) && atomic_load(&erlpy_state) == STATE_RUN && small_call(&t->frame, t->loan.limit);
 }
 
 static void put_header(erlpy_buf *b, uint32_t id) {
@@ -56,6 +54,36 @@ static int is_answer(const uint8_t *p, size_t n, uint32_t id) {
 /* Only their own thread writes them. */
 static void add(uint64_t *total, uint64_t n) { __atomic_store_n(total, *total + n, __ATOMIC_RELAXED); }
 
+static int missed(int error) { return error == EAGAIN || error == EINTR; }
+
+/* Looks so often for an answer, until there is something: how much. -1: nothing, and error says why. */
+static ssize_t look(erlpy_thread *t, uint32_t times) {
+    for (uint32_t i = 0; i < times; i++) {
+        ssize_t n = recv(t->loan.fd, t->frame.p, t->frame.cap, MSG_DONTWAIT);
+        t->loan.error = n < 0 ? errno : 0;
+        if (n >= 0) return n;
+        if (!missed(errno)) break;
+    }
+    return -1;
+}
+
+/* Whether it is there soon. The turn is kept: after others' turns the node's end has to be woken first. */
+static int sleep_briefly(int fd) {
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    return ppoll(&p, 1, &(struct timespec){.tv_nsec = BRIEF_NS}, NULL) > 0;
+}
+
+/* Goes on on another core. Who looks on the core of the node's scheduler keeps that from answering, until it sleeps; and each being awake only while
+ * the other sleeps, the kernel sees no reason to part them. */
+static void hop(void) {
+    cpu_set_t all, others;
+    int here = sched_getcpu();
+    if (here < 0 || here >= CPU_SETSIZE || sched_getaffinity(0, sizeof all, &all) != 0) return;
+    others = all;
+    CPU_CLR(here, &others);
+    if (CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof others, &others) == 0) sched_setaffinity(0, sizeof all, &all);
+}
+
 int loan_call(erlpy_thread *t, int *event) {
     erlpy_loan *loan = &t->loan;
     uint8_t *p = t->frame.p;
@@ -70,11 +98,14 @@ int loan_call(erlpy_thread *t, int *event) {
     loan->error = 0;
     *event = ERLPY_EV_LENT;
     if (loan->sent < t->frame.len) return 0;
-    for (uint32_t i = 0; i < loan->polls; i++) {
-        n = recv(loan->fd, p, t->frame.cap, MSG_DONTWAIT);
-        if (n >= 0 || (errno != EAGAIN && errno != EINTR)) break;
+    n = look(t, loan->polls);
+    if (n > 0) {
+        loan->quick = 1;
+        loan->late = 0;
+    } else if (n < 0 && missed(loan->error) && loan->late < loan->patience) {
+        if (++loan->late % HOP == 0) hop();
+        if (sleep_briefly(loan->fd)) n = look(t, 1);
     }
-    if (n < 0) loan->error = errno;
     if (n <= 0) return 0;
     if ((size_t)n > loan->limit || !is_answer(p, (size_t)n, id)) {
         loan->got = (uint32_t)n;

@@ -4,15 +4,10 @@
 
 #include "thread.h"
 
-/* Count the threads that are in a call, and, without the GIL, those of them that sleep. While there are two that do not, all go through Go, which
- * lets only so many poll at once, each in its turn. */
-void loan_calling(int change);
-void loan_asleep(int change);
-
 /* Whether the call in the frame may go on the lent channel. Needs the GIL. */
 int loan_fits(const erlpy_thread *t);
 
-/* Makes it, without the GIL. Returns DONE or FAILED with the answer in the frame, or 0: Go is to be asked, with *event. */
+/* Makes it, in a turn (turn.h), without the GIL. Returns DONE or FAILED with the answer in the frame, or 0: Go is to be asked, with *event. */
 int loan_call(erlpy_thread *t, int *event);
 
 #endif

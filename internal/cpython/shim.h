@@ -76,7 +76,10 @@ typedef struct {
     uint32_t id;    /* of the last call made on the channel */
     uint32_t polls; /* how often to look for the answer */
     uint32_t limit; /* the largest frame, either way, with its length field */
-    uint8_t open;   /* lent, and not taken back */
+    uint32_t patience; /* how many answers in a row may be late before Go is to know */
+    uint32_t late;     /* how many were */
+    uint8_t open;      /* lent, and not taken back */
+    uint8_t quick;     /* an answer came while it was looked for */
     /* With ERLPY_EV_LENT: how much of the frame has been sent, how much of the answer is in its place, and the errno of that. */
     uint32_t sent, got;
     int32_t error;
@@ -100,6 +103,8 @@ typedef struct {
     uint8_t waits;   /* on its way into Go, or has let others go first there. Read by all */
     uint32_t nested; /* calls of Python that run on this thread for a channel */
     erlpy_loan loan;
+    struct erlpy_turn *turn; /* its turn, unless that was taken from it: turn.c. NULL: none */
+    uint32_t streak;         /* calls in it */
 } erlpy_thread;
 
 /* Makes room for size bytes in all; keeps what is there. Returns 0, or -1 when there is no memory. Needs no GIL. */
@@ -110,6 +115,9 @@ int erlpy_others_wait(void);
 
 /* From now on no call does without Go: there are functions of its own. Any thread, no GIL needed. */
 void erlpy_end_loans(void);
+
+/* How many threads may make calls on loans at a time; 1 before. Any thread, before the first call. */
+void erlpy_turns(int n);
 
 /* A frame that nobody needs any more need not stay large. Without the GIL. */
 enum { ERLPY_FRAME_KEEP = 64 << 10 };

@@ -11,6 +11,7 @@
 #include "errors.h"
 #include "loan.h"
 #include "refs.h"
+#include "turn.h"
 
 /* How long the main thread sleeps before it looks for signals by itself, in ms. One that arrives just before poll() begins does
  * not interrupt it. Other threads look for asynchronous exceptions, which wake nobody, when they are in a call. */
@@ -157,14 +158,16 @@ static int sleep_for_go(erlpy_thread *t, PyThreadState **ts, int64_t call_deadli
 
 /* Asks Go, and does what it says, until the call is over: DONE, FAILED or CLOSED; or -1 with an exception set, when a signal's handler raised or
  * an asynchronous exception came. Needs the GIL, and gives it up meanwhile. */
-static int run(erlpy_thread *t, int event, int in_call) {
+int steps_run(erlpy_thread *t, int event) {
+    int in_call = event == ERLPY_EV_CALL || event == ERLPY_EV_MAP_RESULTS;
     int64_t deadline = event == ERLPY_EV_CALL && t->timeout_ns >= 0 ? now_ns() + t->timeout_ns : -1;
     int replied = 0;
     int lent = event == ERLPY_EV_CALL && loan_fits(t);
     PyThreadState *ts = gil_release();
-    if (lent) {
+    if (lent && turn_begin(t, deadline)) {
         int action = loan_call(t, &event);
         if (action != 0) {
+            turn_pause(t);
             gil_take(ts);
             return action;
         }
@@ -191,21 +194,19 @@ static int run(erlpy_thread *t, int event, int in_call) {
                 parts_drop(&t->frame);
                 ts = gil_release();
             }
-            if (in_call) loan_asleep(1);
+            turn_leave(t);
             event = sleep_for_go(t, &ts, deadline, in_call);
-            if (in_call) loan_asleep(-1);
             if (event == 0) {
                 gil_take(ts);
                 return -1;
             }
             break;
         case ERLPY_ACT_NESTED:
+            turn_leave(t);
             gil_take(ts);
             t->busy = 0; /* what is called may call again, on this same channel */
             t->nested++;
-            if (in_call) loan_calling(-1);
             run_nested(t);
-            if (in_call) loan_calling(1);
             t->nested--;
             t->busy = 1;
             ts = gil_release();
@@ -213,19 +214,11 @@ static int run(erlpy_thread *t, int event, int in_call) {
             event = ERLPY_EV_REPLY;
             break;
         default:
+            turn_pause(t);
             gil_take(ts);
             return action;
         }
     }
-}
-
-/* The same, with the thread among those that are in a call. */
-int steps_run(erlpy_thread *t, int event) {
-    int in_call = event == ERLPY_EV_CALL || event == ERLPY_EV_MAP_RESULTS;
-    if (in_call) loan_calling(1);
-    int action = run(t, event, in_call);
-    if (in_call) loan_calling(-1);
-    return action;
 }
 
 /* Runs from event to the end and converts what is in the frame then. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "refs.h"
+#include "turn.h"
 
 atomic_int erlpy_state = STATE_RUN;
 int erlpy_close_fd = -1;
@@ -98,6 +99,7 @@ int thread_setup(void) {
 void thread_init(erlpy_thread *t) { *t = (erlpy_thread){.fd = -1, .wake_fd = -1}; }
 
 void thread_end(erlpy_thread *t) {
+    turn_leave(t);
     if (t->handle != 0) erlpy_go_exit(t);
     if (t->wake_fd >= 0) close(t->wake_fd);
     free(t->frame.p);
@@ -164,6 +166,7 @@ void thread_settle(void) {
 void erlpy_close(void) {
     int run = STATE_RUN;
     if (!atomic_compare_exchange_strong(&erlpy_state, &run, STATE_CLOSING)) return;
+    turn_close();
     erlpy_go_closing();
     uint64_t one = 1;
     while (write(erlpy_close_fd, &one, sizeof one) < 0 && errno == EINTR) {

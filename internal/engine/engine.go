@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/erlpy/erlpy/etf"
@@ -108,6 +109,7 @@ func New(o Options) (*Engine, error) {
 		}
 		e.asyncOptions = e.channelOptions(hello)
 	}
+	cpython.SetTurns(runtime.NumCPU() / 2)
 	if len(e.funcs.Names()) > 0 {
 		cpython.EndLoans()
 	}
