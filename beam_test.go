@@ -13,6 +13,7 @@ import (
 
 	"github.com/erlpy/erlpy"
 	"github.com/erlpy/erlpy/internal/beam"
+	"github.com/erlpy/erlpy/internal/cpython"
 )
 
 // startNode starts a node with the functions of the tests that listens on socket, and ends it with the test.
@@ -129,7 +130,7 @@ assert [ask(4) for _ in range(10)] == [8] * 10`)
 	})
 }
 
-// A thread that calls without a pause is told of the end like any, though it need not enter Go for its calls.
+// Threads that call without a pause are told of the end like any, though they need not enter Go for their calls, and wait for each other's turns.
 func TestCloseWhileCalling(t *testing.T) {
 	isolated(t, func(t *testing.T) {
 		socket := filepath.Join(t.TempDir(), "s")
@@ -138,23 +139,50 @@ func TestCloseWhileCalling(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		told := filepath.Join(t.TempDir(), "told")
+		told := t.TempDir()
 		must(t, rt, fmt.Sprintf(`
 import erlang, threading
-calls = threading.Event()
-def work():
+calling = threading.Barrier(5)
+def work(i):
     for n in range(1 << 60):
         try: erlang.call('double_it', n)
-        except erlang.Disconnected: return open(%q, 'w').close()
-        if n == 100: calls.set()
-threading.Thread(target=work).start()
-calls.wait()`, told))
+        except erlang.Disconnected: return open(f'%s/{i}', 'w').close()
+        if n == 100: calling.wait()
+for i in range(4):
+    threading.Thread(target=work, args=(i,)).start()
+calling.wait()`, told))
 		if err := rt.Close(); err != nil {
 			t.Error(err)
 		}
-		if _, err := os.Stat(told); err != nil {
-			t.Errorf("the thread was not told: %v", err)
+		if files, err := os.ReadDir(told); err != nil || len(files) != 4 {
+			t.Errorf("%d of 4 threads were told, %v", len(files), err)
 		}
+	})
+}
+
+// As many threads are in quick calls at a time as there are turns: of these two, each looks for its answer for longer than the test may take, and
+// the first is answered after the second's call.
+func TestTwoTurns(t *testing.T) {
+	isolated(t, func(t *testing.T) {
+		socket := filepath.Join(t.TempDir(), "s")
+		startNode(t, socket)
+		rt, err := erlpy.Start(t.Context(), erlpy.Options{BEAM: socket, Poll: 1_000_000_000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rt.Close()
+		cpython.SetTurns(2)
+		must(t, rt, `
+import erlang
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+both = Barrier(2)
+def calls(i):
+    assert [erlang.call('double_it', n) for n in range(10)] == [2 * n for n in range(10)]
+    both.wait()
+    return erlang.call('chain', ['two turns', i, 2])
+with ThreadPoolExecutor(2) as pool:
+    assert list(pool.map(calls, (1, 2))) == [1, 2]`)
 	})
 }
 

@@ -166,7 +166,6 @@ void thread_settle(void) {
 void erlpy_close(void) {
     int run = STATE_RUN;
     if (!atomic_compare_exchange_strong(&erlpy_state, &run, STATE_CLOSING)) return;
-    turn_close();
     erlpy_go_closing();
     uint64_t one = 1;
     while (write(erlpy_close_fd, &one, sizeof one) < 0 && errno == EINTR) {

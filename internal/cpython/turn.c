@@ -5,8 +5,6 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#include "thread.h"
-
 enum {
     MOST = 64,
     /* Calls in a turn, when others wait. Fewer than one in a hundred waits for its turn, then, and the 99th percentile is that of the others. */
@@ -118,7 +116,7 @@ static int wait_for_one(erlpy_thread *t, int64_t deadline) {
     *last = &w;
     last = &w.next;
     atomic_fetch_add(&waiting, 1);
-    while (!w.served && atomic_load(&erlpy_state) == STATE_RUN) {
+    while (!w.served) {
         int64_t until = deadline;
         if (first == &w) {
             int64_t next = now() + LOOK_NS;
@@ -157,11 +155,5 @@ void turn_leave(erlpy_thread *t) {
     uintptr_t by = atomic_load(&t->turn->by);
     if (by == idle(t) || by == busy(t)) pass(t->turn);
     t->turn = NULL;
-    pthread_mutex_unlock(&lock);
-}
-
-void turn_close(void) {
-    pthread_mutex_lock(&lock);
-    for (waiter *w = first; w != NULL; w = w->next) pthread_cond_signal(&w->cond);
     pthread_mutex_unlock(&lock);
 }

@@ -109,7 +109,7 @@ func New(o Options) (*Engine, error) {
 		}
 		e.asyncOptions = e.channelOptions(hello)
 	}
-	cpython.SetTurns(runtime.NumCPU() / 2)
+	cpython.SetTurns(min(runtime.GOMAXPROCS(0), runtime.NumCPU()/2)) // each keeps a core busy, and one of the node's
 	if len(e.funcs.Names()) > 0 {
 		cpython.EndLoans()
 	}

@@ -34,3 +34,8 @@ def finished(process: subprocess.Popen[str], seconds: float = 60) -> tuple[int, 
     finally:
         process.kill()
     return process.returncode, out, err
+
+
+def asleep(process: subprocess.Popen[str]) -> bool:
+    """Whether its main thread sleeps. While that looks for an answer it runs."""
+    return Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "S"

@@ -5,9 +5,14 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
+import textwrap
 from collections.abc import Iterator
+from pathlib import Path
+from subprocess import Popen
 
 import pytest
+from command import erlpy
+from fakenode import Conversation, FakeNode, Start
 
 PEER = os.environ.get("ERLPY_PEER", "")
 TEST_SECONDS = 120
@@ -36,6 +41,38 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture
 def peer() -> str:
     return PEER
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[FakeNode]:
+    with FakeNode(tmp_path) as node:
+        yield node
+
+
+@pytest.fixture
+def start(node: FakeNode, tmp_path: Path) -> Iterator[Start]:
+    """Starts a script, whose first call is f(0), and answers that. So many looks take some 100 ms, and the script finds two cores at most, so that
+    one thread has its turn at a time."""
+    runs = []
+
+    def started(text: str, poll: int = 200_000) -> tuple[Popen[str], Conversation]:
+        file = tmp_path / "script.py"
+        file.write_text("import erlang, threading\nassert erlang.call('f', 0) == 0\n" + textwrap.dedent(text), encoding="utf-8")
+        cores = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, sorted(cores)[:2])
+        try:
+            run = erlpy("--poll", str(poll), "--beam", node.path, str(file))
+        finally:
+            os.sched_setaffinity(0, cores)
+        runs.append(run)
+        peer = node.welcomed(max_frame=1000)
+        peer.answer(1, 0)
+        return run, peer
+
+    yield started
+    for run in runs:
+        run.kill()
+        run.communicate()
 
 
 @pytest.fixture(autouse=True)

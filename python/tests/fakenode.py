@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import _erlang
@@ -28,6 +30,13 @@ class FakeNode:
     def accept(self) -> Conversation:
         self.conversations.append(Conversation(self.socket.accept()[0]))
         return self.conversations[-1]
+
+    def welcomed(self, max_frame: int = 64 << 20) -> Conversation:
+        """The next conversation, with its hellos exchanged."""
+        conversation = self.accept()
+        conversation.read()
+        conversation.welcome(max_frame)
+        return conversation
 
     def __enter__(self) -> FakeNode:
         return self
@@ -59,6 +68,11 @@ class Conversation:
         info = {erlang.Atom("max_frame"): max_frame}
         self.write(HELLO, 0, (erlang.Atom("erlpy"), 1, HANDLER, info))
 
+    def answer(self, number: int, argument: Any) -> None:
+        """Answers call number, which is f(argument), with the argument."""
+        assert self.read() == (CALL, number, ("f", [argument]))
+        self.write(OK, number, argument)
+
     def call(self, target: str, *args: Any, number: int = 1) -> None:
         """Asks Python for something; the answer is read like any frame."""
         self.write(CALL, number, (erlang.Atom(target), list(args)))
@@ -82,3 +96,7 @@ class Conversation:
                 raise EOFError
             have += part
         return bytes(data)
+
+
+# What the fixture start is: called with a script's text, and where its looks for an answer should be few, or many, with `poll`.
+Start = Callable[..., tuple[Popen[str], Conversation]]

@@ -8,9 +8,8 @@ import fcntl
 import os
 import struct
 import termios
-import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -18,53 +17,10 @@ from typing import Any
 import _erlang
 import erlang
 import pytest
-from command import erlpy, finished
-from fakenode import BYE, CALL, ERROR, HANDLER, OK, Conversation, FakeNode
+from command import asleep, finished
+from fakenode import BYE, CALL, ERROR, HANDLER, OK, Conversation, FakeNode, Start
 
 pytestmark = pytest.mark.beam
-
-POLL = 200_000  # some 100 ms
-
-Start = Callable[[str], "tuple[Popen[str], Conversation]"]
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> Iterator[FakeNode]:
-    with FakeNode(tmp_path) as node:
-        yield node
-
-
-@pytest.fixture
-def start(node: FakeNode, tmp_path: Path) -> Iterator[Start]:
-    """Starts a script, and answers its first call."""
-    runs = []
-
-    def started(text: str) -> tuple[Popen[str], Conversation]:
-        file = tmp_path / "script.py"
-        file.write_text("import erlang, threading\nassert erlang.call('f', 0) == 0\n" + textwrap.dedent(text), encoding="utf-8")
-        run = erlpy("--poll", str(POLL), "--beam", node.path, str(file))
-        runs.append(run)
-        peer = welcomed(node)
-        answer(peer, 1, 0)
-        return run, peer
-
-    yield started
-    for run in runs:
-        run.kill()
-        run.communicate()
-
-
-def welcomed(node: FakeNode) -> Conversation:
-    peer = node.accept()
-    peer.read()
-    peer.welcome(max_frame=1000)
-    return peer
-
-
-def answer(peer: Conversation, number: int, argument: Any) -> None:
-    """Answers call number, which is f(argument), with the argument."""
-    assert peer.read() == (CALL, number, ("f", [argument]))
-    peer.write(OK, number, argument)
 
 
 def frame(kind: int, number: int, term: Any) -> bytes:
@@ -82,11 +38,6 @@ def unread(peer: Conversation) -> int:
     size = array.array("i", [0])
     fcntl.ioctl(peer.connection, termios.TIOCOUTQ, size)
     return size[0]
-
-
-def asleep(run: Popen[str]) -> bool:
-    """Whether the main thread sleeps. While it looks for an answer it runs."""
-    return Path(f"/proc/{run.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "S"
 
 
 def test_numbers_go_on(start: Start, node: FakeNode) -> None:
@@ -107,12 +58,12 @@ def test_numbers_go_on(start: Start, node: FakeNode) -> None:
         calls(30, 33)
         """)
     for i in range(1, 30):
-        answer(peer, i + 1, i)
-    other = welcomed(node)
+        peer.answer(i + 1, i)
+    other = node.welcomed()
     for i in range(8):
-        answer(other, i + 1, i)
+        other.answer(i + 1, i)
     for i in range(30, 33):
-        answer(peer, i + 1, i)
+        peer.answer(i + 1, i)
     assert finished(run) == (0, "", "")
 
 
@@ -138,7 +89,7 @@ def test_an_answer_in_two_pieces(start: Start, cut: int) -> None:
     peer.connection.sendall(whole[:cut])
     until(lambda: unread(peer) == 0)
     peer.connection.sendall(whole[cut:])
-    answer(peer, 3, 2)
+    peer.answer(3, 2)
     assert finished(run) == (0, "one 2\n", "")
 
 
@@ -147,7 +98,7 @@ def test_an_answer_that_comes_late(start: Start) -> None:
     assert peer.read() == (CALL, 2, ("f", [1]))
     until(lambda: asleep(run))
     peer.write(OK, 2, "late")
-    answer(peer, 3, 2)
+    peer.answer(3, 2)
     assert finished(run) == (0, "late 2 3 0\n", "")
 
 
@@ -161,7 +112,7 @@ def test_an_answer_that_never_comes(start: Start, node: FakeNode) -> None:
         """)
     assert peer.read() == (CALL, 2, ("f", [1]))
     # Two connections follow, in any order: for the next call, and for the order to kill the function. The program ends with that call.
-    first = [(other, other.read()) for other in (welcomed(node), welcomed(node))]
+    first = [(other, other.read()) for other in (node.welcomed(), node.welcomed())]
     (other, call), = ((other, call) for other, call in first if call[2][0] == "f")
     assert [call[2] for _, call in first if call[2][0] != "f"] == [("cancel", [HANDLER])]
     assert call == (CALL, 1, ("f", [2]))
@@ -180,8 +131,8 @@ def test_a_call_of_python_instead(start: Start) -> None:
         number = 3 * i - 1
         assert peer.read() == (CALL, number, ("f", [i]))
         peer.call("call", None, "__main__", "nested", [7], {}, number=i)
-        answer(peer, number + 1, 7)
-        answer(peer, number + 2, 7)
+        peer.answer(number + 1, 7)
+        peer.answer(number + 2, 7)
         assert peer.read() == (OK, i, 14)
         peer.write(OK, number, "done")
     assert finished(run) == (0, "done done\n", "")
@@ -199,7 +150,7 @@ def test_a_goodbye_behind_the_answer(start: Start, node: FakeNode) -> None:
         """)
     assert peer.read() == (CALL, 2, ("f", [1]))
     peer.connection.sendall(frame(OK, 2, 1) + struct.pack(">IBI", 5, BYE, 0))
-    answer(welcomed(node), 1, 3)
+    node.welcomed().answer(1, 3)
     status, out, err = finished(run)
     assert (status, err) == (0, "")
     one, goodbye, three = out.splitlines()
@@ -230,7 +181,7 @@ def test_what_is_no_answer(start: Start, node: FakeNode, sent: bytes, says: str)
     peer.connection.sendall(sent)
     if says.startswith("closed"):
         peer.close()
-    answer(welcomed(node), 1, 2)
+    node.welcomed().answer(1, 2)
     status, out, err = finished(run)
     assert (status, err) == (0, "")
     error, two = out.splitlines()
@@ -246,7 +197,7 @@ def test_the_connection_ends_between_calls(start: Start, node: FakeNode, tmp_pat
         """)
     peer.close()
     (tmp_path / "go").write_text("")
-    answer(welcomed(node), 1, 1)
+    node.welcomed().answer(1, 1)
     assert finished(run) == (0, "1\n", "")
 
 
@@ -261,7 +212,7 @@ def test_sizes(start: Start) -> None:
         for i in range(3):
             print(len(erlang.call('f', 1)))
         """)
-    answer(peer, 2, "x" * 975)
+    peer.answer(2, "x" * 975)
     for number, size in ((4, 1), (5, 5_000), (6, 1_000_000)):
         assert peer.read() == (CALL, number, ("f", [1]))
         peer.write(OK, number, "y" * size)
@@ -295,7 +246,7 @@ def test_stats(start: Start, node: FakeNode, tmp_path: Path) -> None:
         grown(['in_flight', 'calls'], before)
         """)
     for i in range(10):
-        answer(peer, i + 2, i)
+        peer.answer(i + 2, i)
     out, back = (sum(len(frame(CALL, 1, term)) for term in terms) for terms in ([("f", [i]) for i in range(10)], range(10)))
     assert run.stdout is not None
     assert run.stdout.readline() == f"[0, 10, {out}, {back}]\n"
@@ -304,7 +255,7 @@ def test_stats(start: Start, node: FakeNode, tmp_path: Path) -> None:
     line = run.stdout.readline()
     assert line.startswith("[1, ")
     peer.write(OK, 12, 0)
-    other = welcomed(node)
+    other = node.welcomed()
     for i in range(10):
-        answer(other, i + 1, i)
+        other.answer(i + 1, i)
     assert finished(run) == (0, "[0, 10]\n", "")
