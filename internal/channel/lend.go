@@ -4,40 +4,22 @@ import "syscall"
 
 // Loan is what it takes to make calls on a channel in its stead, as long as each is one small frame out and one in.
 type Loan struct {
-	FD       int
-	ID       uint32 // of the last call
-	Polls    int    // how often to look for an answer
-	Limit    int    // the largest frame, either way, with its length field
-	Patience int    // how many answers in a row may be late before the channel is to know
-	Late     int    // how many of these there were already
+	FD    int
+	ID    uint32 // of the last call
+	Polls int    // how often to look for an answer
+	Limit int    // the largest frame, either way, with its length field
 }
 
-// Answers are late for a while after others' turns, since the node's end has to be woken; or always. It takes only a few to say so where the last
-// was late already.
-const (
-	patience = 24
-	few      = 4
-)
-
-// Lend lends the channel, which is to be left alone until TakeBack. false: the next wait is to go without polls, and it is kept.
+// Lend lends the channel, which is to be left alone until TakeBack. false: calls on it are not quick, and it is kept.
 func (c *Channel) Lend() (Loan, bool) {
-	if !c.Idle() || !c.polling.due() || c.options.Poll <= 1 {
+	if !c.Idle() || !c.polling.quick() || c.options.Poll <= 1 {
 		return Loan{}, false
 	}
-	late := 0
-	if c.polling.level > 0 {
-		late = patience - few
-	}
-	return Loan{c.fd, c.id, c.options.Poll, min(c.limit+lengthSize, readAhead), patience, late}, true
+	return Loan{c.fd, c.id, c.options.Poll, min(c.limit+lengthSize, readAhead)}, true
 }
 
-// TakeBack ends a loan. It is told the last call's number, and whether an answer came while it was looked for.
-func (c *Channel) TakeBack(id uint32, quick bool) {
-	c.id = id
-	if quick {
-		c.polling = polling{}
-	}
-}
+// TakeBack ends a loan, and is told the last call's number.
+func (c *Channel) TakeBack(id uint32) { c.id = id }
 
 // Continue takes up a call that was begun during the loan: so many bytes of a frame of that size have been sent, so many that came are in the
 // buffer that Receive will be given, and errno is that of the last look for them, 0 when it found some or the end of the stream. Send, when

@@ -36,14 +36,14 @@ func lent(t *testing.T, o channel.Options) (*channel.Channel, *peer, *memory, ch
 
 func TestLend(t *testing.T) {
 	c, _, _, l := lent(t, channel.Options{Poll: 7})
-	if want := (channel.Loan{FD: c.FD(), ID: 1, Polls: 7, Limit: 1004, Patience: 24, Late: 0}); l != want {
+	if want := (channel.Loan{FD: c.FD(), ID: 1, Polls: 7, Limit: 1004}); l != want {
 		t.Errorf("lent %+v, want %+v", l, want)
 	}
-	c.TakeBack(41, true)
+	c.TakeBack(41)
 	if id := c.NextID(); id != 42 {
 		t.Errorf("call %d follows 41", id)
 	}
-	c.TakeBack(math.MaxUint32, true)
+	c.TakeBack(math.MaxUint32)
 	if id := c.NextID(); id != 1 {
 		t.Errorf("call %d follows the last number", id)
 	}
@@ -61,9 +61,10 @@ func TestLendNot(t *testing.T) {
 			p.write([]byte{0})
 			_, _, _ = c.Receive(m)
 		},
-		"twice in a row not answered while polled": func(c *channel.Channel, p *peer, m *memory) {
-			late(t, c, p, m)
-			late(t, c, p, m)
+		"not answered while polled": func(c *channel.Channel, p *peer, m *memory) {
+			_, _, _ = c.Receive(m)
+			p.write(frame(channel.OK, 2, nil))
+			_, _, _ = c.Receive(m)
 		},
 	} {
 		c, p, m, _ := lent(t, channel.Options{Poll: 7})
@@ -79,37 +80,6 @@ func TestLendNot(t *testing.T) {
 	if l, ok := c.Lend(); ok {
 		t.Errorf("without polls: lent %+v", l)
 	}
-}
-
-// late receives what comes after a wait has become a sleep.
-func late(t *testing.T, c *channel.Channel, p *peer, m *memory) {
-	t.Helper()
-	if _, s, err := c.Receive(m); s != channel.WantRead || err != nil {
-		t.Fatalf("nothing to receive: %v, %v", s, err)
-	}
-	p.write(frame(channel.OK, 2, nil))
-	if _, waits, err := receive(t, c, m); err != nil || waits > 1 {
-		t.Fatalf("%d waits, %v", waits, err)
-	}
-}
-
-// A channel is lent for a try when an answer was late before, and as at first once one has come while it was looked for.
-func TestLendAfterLateAnswers(t *testing.T) {
-	c, p, m, _ := lent(t, channel.Options{Poll: 7})
-	lends := func(left int) {
-		t.Helper()
-		if l, ok := c.Lend(); !ok || l.Patience-l.Late != left {
-			t.Errorf("%v, %+v, want %d more that may be late", ok, l, left)
-		}
-	}
-	late(t, c, p, m)
-	lends(4)
-	c.TakeBack(2, false)
-	late(t, c, p, m)
-	late(t, c, p, m) // which went without polls
-	lends(4)
-	c.TakeBack(2, true)
-	lends(24)
 }
 
 // Calls that others have begun are ended here, wherever they had come to.
@@ -132,7 +102,7 @@ func TestContinue(t *testing.T) {
 				t.Fatal(err)
 			}
 			copy(m.b, answer[:begun.got])
-			c.TakeBack(2, false)
+			c.TakeBack(2)
 			c.Continue(len(call), begun.sent, begun.got, begun.errno)
 			if begun.sent < len(call) {
 				if _, err := send(t, c, call); err != nil {
@@ -153,9 +123,8 @@ func TestContinue(t *testing.T) {
 			if in, out = c.BytesIn()-in, c.BytesOut()-out; in != uint64(len(answer)) || out != uint64(len(call)) {
 				t.Errorf("%d bytes in, %d out", in, out)
 			}
-			// With less patience when an answer was late.
-			if l, ok := c.Lend(); !ok || (l.Late == 0) != (begun.errno == 0) {
-				t.Errorf("lent again: %v, %+v", ok, l)
+			if _, again := c.Lend(); again != (begun.errno == 0) {
+				t.Errorf("lent again: %v", again)
 			}
 		})
 	}
@@ -166,7 +135,7 @@ func TestContinueAfterTheEnd(t *testing.T) {
 	for _, want := range []error{syscall.ECONNRESET, io.EOF} {
 		c, p, m, _ := lent(t, channel.Options{Poll: 7})
 		p.conn.Close()
-		c.TakeBack(2, false)
+		c.TakeBack(2)
 		errno, _ := want.(syscall.Errno)
 		c.Continue(14, 14, 0, errno)
 		if _, _, err := c.Receive(m); !errors.Is(err, channel.ErrDisconnected) || !errors.Is(err, want) {

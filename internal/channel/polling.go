@@ -20,8 +20,8 @@ type polling struct {
 	slept bool  // the wait has become a sleep; it goes on without polls
 }
 
-// due reports whether the next wait polls.
-func (p *polling) due() bool { return p.skip == 0 && !p.slept }
+// quick reports whether the next wait polls as often as the setting has it, and has no more to find out.
+func (p *polling) quick() bool { return p.level == 0 && p.skip == 0 && !p.slept }
 
 // tries returns how often to look, once at least, given the setting.
 func (p *polling) tries(poll int) int {

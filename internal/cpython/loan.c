@@ -17,6 +17,7 @@ enum { KIND_CALL = 2, KIND_OK = 3, KIND_ERROR = 4, LENGTH = 4 };
 enum { NAME_AT = ERLPY_HEADER + 3 };
 
 enum {
+    PATIENCE = 24, /* late answers in a row before Go is to know */
     BRIEF_NS = 200000,
     HOP = 4, /* late answers from one hop to the next */
 };
@@ -100,10 +101,9 @@ int loan_call(erlpy_thread *t, int *event) {
     if (loan->sent < t->frame.len) return 0;
     n = look(t, loan->polls);
     if (n > 0) {
-        loan->quick = 1;
-        loan->late = 0;
-    } else if (n < 0 && missed(loan->error) && loan->late < loan->patience) {
-        if (++loan->late % HOP == 0) hop();
+        t->late = 0;
+    } else if (n < 0 && missed(loan->error) && t->late < PATIENCE) {
+        if (++t->late % HOP == 0) hop();
         if (sleep_briefly(loan->fd)) n = look(t, 1);
     }
     if (n <= 0) return 0;

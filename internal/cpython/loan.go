@@ -10,29 +10,25 @@ import (
 
 // Loan is a channel that the shim may make calls on by itself; see erlpy_loan in shim.h.
 type Loan struct {
-	FD       int
-	ID       uint32 // of the last call made on the channel
-	Polls    int    // how often to look for an answer
-	Limit    int    // the largest frame, either way, with its length field
-	Patience int    // how many answers in a row may be late before the channel is to know
-	Late     int    // how many of these there were already
+	FD    int
+	ID    uint32 // of the last call made on the channel
+	Polls int    // how often to look for an answer
+	Limit int    // the largest frame, either way, with its length field
 }
 
 // Returned is what comes back of a loan: the last call's number, and with the event Lent how far that call has come.
 type Returned struct {
-	ID    uint32
-	Sent  int           // bytes of the frame
-	Got   int           // bytes of what answers it, in the frame's place
-	Err   syscall.Errno // of the last look for it; 0 when it got something, or the end of the stream
-	Quick bool          // an answer came while it was looked for
+	ID   uint32
+	Sent int           // bytes of the frame
+	Got  int           // bytes of what answers it, in the frame's place
+	Err  syscall.Errno // of the last look for it; 0 when it got something, or the end of the stream
 }
 
 // Lend lends a channel until TakeBack.
 func (t *Thread) Lend(l Loan) {
 	t.loan.fd, t.loan.id = C.int32_t(l.FD), C.uint32_t(l.ID)
 	t.loan.polls, t.loan.limit = C.uint32_t(l.Polls), C.uint32_t(l.Limit)
-	t.loan.patience, t.loan.late = C.uint32_t(l.Patience), C.uint32_t(l.Late)
-	t.loan.quick, t.loan.open = 0, 1
+	t.loan.open = 1
 }
 
 // TakeBack ends a loan; false: there was none.
@@ -41,7 +37,7 @@ func (t *Thread) TakeBack() (Returned, bool) {
 		return Returned{}, false
 	}
 	t.loan.open = 0
-	return Returned{uint32(t.loan.id), int(t.loan.sent), int(t.loan.got), syscall.Errno(t.loan.error), t.loan.quick != 0}, true
+	return Returned{uint32(t.loan.id), int(t.loan.sent), int(t.loan.got), syscall.Errno(t.loan.error)}, true
 }
 
 // LoanCounts are the figures of all of a thread's loans.

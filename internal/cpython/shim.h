@@ -76,10 +76,7 @@ typedef struct {
     uint32_t id;    /* of the last call made on the channel */
     uint32_t polls; /* how often to look for the answer */
     uint32_t limit; /* the largest frame, either way, with its length field */
-    uint32_t patience; /* how many answers in a row may be late before Go is to know */
-    uint32_t late;     /* how many were */
-    uint8_t open;      /* lent, and not taken back */
-    uint8_t quick;     /* an answer came while it was looked for */
+    uint8_t open;   /* lent, and not taken back */
     /* With ERLPY_EV_LENT: how much of the frame has been sent, how much of the answer is in its place, and the errno of that. */
     uint32_t sent, got;
     int32_t error;
@@ -105,6 +102,7 @@ typedef struct {
     erlpy_loan loan;
     struct erlpy_turn *turn; /* its turn, unless that was taken from it: turn.c. NULL: none */
     uint32_t streak;         /* calls in it */
+    uint32_t late;           /* answers in a row that did not come while they were looked for, since it was waited for */
 } erlpy_thread;
 
 /* Makes room for size bytes in all; keeps what is there. Returns 0, or -1 when there is no memory. Needs no GIL. */

@@ -66,6 +66,7 @@ static void pass(struct erlpy_turn *turn) {
     }
     unqueue(w);
     give(turn, w->t);
+    w->t->late = 0;
     w->served = 1;
     pthread_cond_signal(&w->cond);
     wake_first();

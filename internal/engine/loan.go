@@ -22,7 +22,7 @@ func (e *Engine) lend(t *cpython.Thread, s *session, ch *channel.Channel) {
 func (e *Engine) takeBack(t *cpython.Thread) cpython.Returned {
 	r, lent := t.TakeBack()
 	if lent {
-		e.sessions.get(t.Handle()).w.Channel().TakeBack(r.ID, r.Quick)
+		e.sessions.get(t.Handle()).w.Channel().TakeBack(r.ID)
 	}
 	return r
 }
