@@ -37,6 +37,9 @@ type Options struct {
 
 	// Settings of the application, by name, each an Erlang term: "poll": "0". Without hosts among them the node starts no Python.
 	Settings map[string]string
+
+	// NoSpin has the node's schedulers sleep as soon as they find nothing to do.
+	NoSpin bool
 }
 
 // StartError is why a node did not become ready, in its own words: for a file that does not compile, those of the
@@ -99,12 +102,18 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 
 // Schedulers that have nothing to do look for work for some microseconds before they sleep, and not for as long as is usual: what they take is
 // the Python program's, on the same cores.
-var spinBriefly = []string{"+sbwt", "very_short", "+sbwtdcpu", "very_short", "+sbwtdio", "very_short"}
+func spin(o Options) []string {
+	span := "very_short"
+	if o.NoSpin {
+		span = "none"
+	}
+	return []string{"+sbwt", span, "+sbwtdcpu", span, "+sbwtdio", span}
+}
 
 // arguments is the node's command line.
 func arguments(o Options, app, socket string) []string {
 	args := []string{"-noshell", "-boot", "no_dot_erlang", "-kernel", "logger", logToStderr, "-pa", filepath.Join(app, "ebin")}
-	args = append(args, spinBriefly...)
+	args = append(args, spin(o)...)
 	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
 		args = append(args, "-"+appName, name, o.Settings[name])
 	}

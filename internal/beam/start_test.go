@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -152,6 +153,19 @@ func TestStartSettings(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestStartNoSpin(t *testing.T) {
+	file := writeFile(t, "arguments.erl", "-module(arguments).\n-export([emulator/1]).\nemulator([_]) -> unicode:characters_to_binary(lists:join(32, erlang:system_info(emu_args))).\n")
+	for noSpin, want := range map[bool]string{false: "very_short", true: "none"} {
+		n := start(t, beam.Options{AppDir: application(t), Files: []string{file}, NoSpin: noSpin})
+		arguments := fmt.Sprint(callNode(t, n.Socket(), "emulator", 1))
+		for _, flag := range []string{"sbwt", "sbwtdcpu", "sbwtdio"} {
+			if !strings.Contains(arguments, flag+" "+want) {
+				t.Errorf("NoSpin %v: no %s %s in %s", noSpin, flag, want, arguments)
+			}
+		}
 	}
 }
 

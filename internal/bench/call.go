@@ -76,6 +76,7 @@ func runCall(ctx context.Context, l *lab, s *sheet) error {
 	s.cost("", "a call", &polled, nil)
 	s.cost("block_", "with poll = 0", &blocked, nil)
 	s.row("p50_to_floor", "p50, to the floor's", Times, polled.p50.per(least.p50), atMost(1.3))
+	s.row("floor_to_block", "the floor's calls, to those with poll = 0", Times, least.rate.per(blocked.rate), nil)
 	s.row("rate_to_block", "calls, to those with poll = 0", Times, polled.rate.per(blocked.rate), atLeast(4))
 	return nil
 }

@@ -32,13 +32,15 @@ type variant string
 const (
 	polling  variant = "polling"   // as it comes
 	blocking variant = "blocking"  // poll = 0 at both ends
+	frugal   variant = "frugal"    // as it comes, but for the node's schedulers, which do not spin
+	sleeping variant = "sleeping"  // poll = 0 at both ends, and they do not either
 	oneHost  variant = "one host"  // a node that runs Python itself
 	twoHosts variant = "two hosts" // the same, with two processes
 )
 
 func (v variant) settings(python string) map[string]string {
 	switch v {
-	case blocking:
+	case blocking, sleeping:
 		return map[string]string{"poll": "0"}
 	case oneHost:
 		return map[string]string{"hosts": "1", "python": strconv.Quote(python)}
@@ -49,7 +51,7 @@ func (v variant) settings(python string) map[string]string {
 }
 
 func (v variant) flags() []string {
-	if v == blocking {
+	if v == blocking || v == sleeping {
 		return []string{"--poll", "0"}
 	}
 	return nil
@@ -100,7 +102,10 @@ func (l *lab) node(ctx context.Context, v variant) (*node, error) {
 	for i, name := range files {
 		files[i] = filepath.Join(l.dir, name)
 	}
-	b, err := beam.Start(ctx, beam.Options{Files: files, Stdout: l.stderr, Stderr: l.stderr, Settings: v.settings(l.install.Executable)})
+	b, err := beam.Start(ctx, beam.Options{
+		Files: files, Stdout: l.stderr, Stderr: l.stderr,
+		Settings: v.settings(l.install.Executable), NoSpin: v == frugal || v == sleeping,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("the node (%s): %w", v, err)
 	}
