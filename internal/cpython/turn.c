@@ -75,13 +75,16 @@ static void pass(struct erlpy_turn *turn) {
     wake_first();
 }
 
+static struct erlpy_turn *find_free(void) {
+    for (int i = 0, n = atomic_load(&count); i < n; i++)
+        if (atomic_load(&turns[i].by) == 0) return &turns[i];
+    return NULL;
+}
+
 static int take_free(erlpy_thread *t) {
-    for (int i = 0, n = atomic_load(&count); i < n; i++) {
-        if (atomic_load(&turns[i].by) != 0) continue;
-        give(&turns[i], t);
-        return 1;
-    }
-    return 0;
+    struct erlpy_turn *turn = find_free();
+    if (turn != NULL) give(turn, t);
+    return turn != NULL;
 }
 
 static int64_t now(void) {
@@ -90,12 +93,13 @@ static int64_t now(void) {
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-/* The turn of a thread that begins no call for a while; NULL: they all do. Without the lock. */
+/* The turn of a thread that has begun no call for a while, and whose it is; NULL: there is none, or a free one. Without the lock. */
 static struct erlpy_turn *find_idle(uintptr_t *by) {
+    if (find_free() != NULL) return NULL;
     for (int i = 0, n = atomic_load(&count); i < n; i++) {
         struct erlpy_turn *turn = &turns[i];
         *by = atomic_load(&turn->by);
-        if (*by == 0 || (*by & 1) != 0) continue;
+        if ((*by & 1) != 0) continue;
         int64_t until = now() + GRACE_NS;
         while (atomic_load(&turn->by) == *by)
             if (now() > until) return turn;
@@ -103,7 +107,7 @@ static struct erlpy_turn *find_idle(uintptr_t *by) {
     return NULL;
 }
 
-static int take_idle(struct erlpy_turn *turn, uintptr_t by, erlpy_thread *t) {
+static int take_idle(erlpy_thread *t, struct erlpy_turn *turn, uintptr_t by) {
     if (!atomic_compare_exchange_strong(&turn->by, &by, 1)) return 0;
     give(turn, t);
     return 1;
@@ -163,11 +167,10 @@ int turn_begin(erlpy_thread *t, int64_t deadline) {
     uintptr_t by = idle(t);
     int has = t->turn != NULL && atomic_compare_exchange_strong(&t->turn->by, &by, busy(t));
     if (has && (++t->streak < STREAK || atomic_load_explicit(&waiting, memory_order_relaxed) == 0)) return 1;
-    struct erlpy_turn *free = NULL;
-    if (!has && waiting == 0) free = find_idle(&by);
+    struct erlpy_turn *unused = has || atomic_load(&waiting) > 0 ? NULL : find_idle(&by);
     pthread_mutex_lock(&lock);
     if (has) pass(t->turn);
-    int ok = take_free(t) || (free != NULL && first == NULL && take_idle(free, by, t)) || wait_for_one(t, deadline);
+    int ok = take_free(t) || (unused != NULL && first == NULL && take_idle(t, unused, by)) || wait_for_one(t, deadline);
     pthread_mutex_unlock(&lock);
     return ok;
 }

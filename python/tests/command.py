@@ -36,6 +36,6 @@ def finished(process: subprocess.Popen[str], seconds: float = 60) -> tuple[int, 
     return process.returncode, out, err
 
 
-def asleep(process: subprocess.Popen[str]) -> bool:
-    """Whether its main thread sleeps. While that looks for an answer it runs."""
-    return Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "S"
+def asleep(thread: int) -> bool:
+    """Whether that thread sleeps, a process's main one if it is the number of a process. While it looks for an answer it runs."""
+    return Path(f"/proc/{thread}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "S"

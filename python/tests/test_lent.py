@@ -96,7 +96,7 @@ def test_an_answer_in_two_pieces(start: Start, cut: int) -> None:
 def test_an_answer_that_comes_late(start: Start) -> None:
     run, peer = start("print(erlang.call('f', 1), erlang.call('f', 2), *map(erlang.stats().get, ('calls', 'in_flight')))")
     assert peer.read() == (CALL, 2, ("f", [1]))
-    until(lambda: asleep(run))
+    until(lambda: asleep(run.pid))
     peer.write(OK, 2, "late")
     peer.answer(3, 2)
     assert finished(run) == (0, "late 2 3 0\n", "")

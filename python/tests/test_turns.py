@@ -12,6 +12,7 @@ import erlang
 import pytest
 from command import asleep, finished
 from fakenode import CALL, OK, FakeNode, Start
+from together import eventually
 
 pytestmark = pytest.mark.beam
 
@@ -62,6 +63,54 @@ def test_a_thread_between_calls_keeps_no_other_waiting(start: Start, node: FakeN
     other.answer(2, 3)
     peer.answer(3, 4)
     assert finished(run) == (0, "2 3\n4\n", "")
+
+
+def test_a_turn_between_calls_is_had_without_sleep(start: Start, node: FakeNode) -> None:
+    run, peer = start("""
+        from resource import RUSAGE_THREAD, getrusage
+        erlang.call('f', 1)
+        def other():
+            erlang.call('f', 2)
+            before = getrusage(RUSAGE_THREAD).ru_nvcsw
+            erlang.call('f', 3)
+            print(getrusage(RUSAGE_THREAD).ru_nvcsw - before)
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        """, poll=2_000_000)
+    peer.answer(2, 1)
+    other = node.welcomed()
+    other.answer(1, 2)
+    other.answer(2, 3)
+    assert finished(run) == (0, "0\n", "")
+
+
+def test_who_waits_gets_the_turn_of_who_calls_no_more(start: Start, node: FakeNode) -> None:
+    run, peer = start("""
+        ended = threading.Barrier(3)
+        def other(i):
+            erlang.call('f', i)
+            if i > 1:
+                threading.Thread(target=other, args=(i - 1,)).start()
+            print(threading.get_native_id(), flush=True)
+            erlang.call('f', i)
+            ended.wait()
+        threading.Thread(target=other, args=(2,)).start()
+        erlang.call('f', 0)
+        ended.wait()
+        """, poll=2_000_000)
+    assert run.stdout is not None
+    assert peer.read() == (CALL, 2, ("f", [0]))
+    others = []
+    for i in (2, 1):
+        others.append(node.welcomed())
+        others[-1].answer(1, i)
+        thread = int(run.stdout.readline())
+        eventually(lambda thread=thread: asleep(thread), "the thread waits for its turn")
+    peer.write(OK, 2, 0)
+    others[0].answer(2, 2)
+    others[1].answer(2, 1)
+    assert finished(run) == (0, "", "")
 
 
 def test_a_thread_whose_answer_is_late_keeps_no_other_waiting(start: Start, node: FakeNode) -> None:
@@ -139,7 +188,7 @@ def test_a_call_with_a_timeout_waits_no_longer_for_a_turn(start: Start, node: Fa
     other = node.welcomed()
     other.answer(1, 2)
     assert other.read() == (CALL, 2, ("f", [3]))
-    assert not asleep(run)
+    assert not asleep(run.pid)
     peer.write(OK, 2, 1)
     status, out, err = finished(run)
     assert (status, sorted(out.split()), err) == (0, ["1", "2", "Timeout"], "")
