@@ -21,7 +21,7 @@ import (
 var (
 	benchRows = strings.Fields(`
 		call/floor_p50 call/floor_p99 call/floor_rate call/p50 call/p99 call/rate call/block_p50 call/block_p99 call/block_rate
-		call/p50_to_floor call/rate_to_block
+		call/p50_to_floor call/floor_to_block call/rate_to_block
 		threads/16_p50 threads/16_p99 threads/16_rate threads/16_rate_to_one threads/16_fairness
 		threads/64_p50 threads/64_p99 threads/64_rate threads/64_rate_to_one threads/64_fairness
 		idle/cpu
