@@ -7,6 +7,7 @@ import statistics
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import erlang
 import pytest
@@ -106,7 +107,7 @@ def test_who_waits_gets_the_turn_of_who_calls_no_more(start: Start, node: FakeNo
         others.append(node.welcomed())
         others[-1].answer(1, i)
         thread = int(run.stdout.readline())
-        eventually(lambda thread=thread: asleep(thread), "the thread waits for its turn")
+        eventually(partial(asleep, thread), "the thread waits for its turn")
     peer.write(OK, 2, 0)
     others[0].answer(2, 2)
     others[1].answer(2, 1)
