@@ -100,8 +100,8 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 	return n, nil
 }
 
-// Schedulers that have nothing to do look for work for some microseconds before they sleep, and not for as long as is usual: what they take is
-// the Python program's, on the same cores.
+// spin says how long schedulers that have nothing to do look for work before they sleep: some microseconds, and not as long as is usual, as what they
+// take is the Python program's, on the same cores.
 func spin(o Options) []string {
 	span := "very_short"
 	if o.NoSpin {

@@ -66,9 +66,9 @@ func runIdle(ctx context.Context, l *lab, s *sheet) error {
 	return nil
 }
 
-// runPaced compares what the same few calls cost with polls and without. The nodes' schedulers do not spin: to do so before each sleep costs 60 or 170 us
-// a call, depending on whether a scheduler or a thread of the node's own waits for the sockets, which the node decides by itself: more than is
-// compared here, and the same with polls and without.
+// runPaced compares what the same few calls cost with polls and without. The nodes' schedulers do not spin: to do so before each sleep costs next to
+// nothing, or some 120 us a call, depending on whether a scheduler waits for the sockets or another thread does, which wakes one. The node decides that by
+// itself, with polls and without, and the difference is more than what is compared here.
 func runPaced(ctx context.Context, l *lab, s *sheet) error {
 	poll, err := l.system(ctx, frugal)
 	if err != nil {

@@ -57,6 +57,8 @@ func (v variant) flags() []string {
 	return nil
 }
 
+func (v variant) noSpin() bool { return v == frugal || v == sleeping }
+
 // node is a running node and the driver's connection to it.
 type node struct {
 	*beam.Node
@@ -104,7 +106,7 @@ func (l *lab) node(ctx context.Context, v variant) (*node, error) {
 	}
 	b, err := beam.Start(ctx, beam.Options{
 		Files: files, Stdout: l.stderr, Stderr: l.stderr,
-		Settings: v.settings(l.install.Executable), NoSpin: v == frugal || v == sleeping,
+		Settings: v.settings(l.install.Executable), NoSpin: v.noSpin(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("the node (%s): %w", v, err)

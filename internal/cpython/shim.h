@@ -102,7 +102,7 @@ typedef struct {
     erlpy_loan loan;
     struct erlpy_turn *turn; /* its turn, unless that was taken from it: turn.c. NULL: none */
     uint32_t streak;         /* calls in it */
-    uint32_t late;           /* answers in a row that did not come while they were looked for, since it was waited for */
+    uint32_t late;           /* answers in a row that came after the looks for them; 0 again in a turn that was waited for */
 } erlpy_thread;
 
 /* Makes room for size bytes in all; keeps what is there. Returns 0, or -1 when there is no memory. Needs no GIL. */

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "convert.h"
 #include "errors.h"
 #include "loan.h"
@@ -16,12 +16,6 @@
 /* How long the main thread sleeps before it looks for signals by itself, in ms. One that arrives just before poll() begins does
  * not interrupt it. Other threads look for asynchronous exceptions, which wake nobody, when they are in a call. */
 enum { SIGNAL_SLICE = 50, ASYNC_SLICE = 100 };
-
-static int64_t now_ns(void) {
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
 
 /* Sleeps until there is something to ask Go about: returns 1; or 0 when signals should be looked at. No GIL. */
 static int sleep_on(erlpy_thread *t, int64_t deadline, int in_call) {

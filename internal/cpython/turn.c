@@ -3,7 +3,8 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
+
+#include "clock.h"
 
 enum {
     MOST = 64,
@@ -11,9 +12,9 @@ enum {
     STREAK = 256,
     /* How long a turn is left to who is between two calls, and nobody waits: what Python takes from one to the next in a loop, and some. */
     GRACE_NS = 5000,
-    /* After how long who waits longest looks whether those who have a turn use it, at first and at most. */
-    LOOK_NS = 100000,
-    LOOKS_NS = 1000000,
+    /* After how long who waits longest looks whether those who have a turn use it: at first, and, doubled each time, at most. */
+    FIRST_LOOK_NS = 100000,
+    LOOK_NS = 1000000,
 };
 
 /* Taken from a thread between two calls with a compare-and-swap, and all else with the lock. */
@@ -87,22 +88,17 @@ static int take_free(erlpy_thread *t) {
     return turn != NULL;
 }
 
-static int64_t now(void) {
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
 /* The turn of a thread that has begun no call for a while, and whose it is; NULL: there is none, or a free one. Without the lock. */
 static struct erlpy_turn *find_idle(uintptr_t *by) {
     if (find_free() != NULL) return NULL;
     for (int i = 0, n = atomic_load(&count); i < n; i++) {
         struct erlpy_turn *turn = &turns[i];
         *by = atomic_load(&turn->by);
-        if ((*by & 1) != 0) continue;
-        int64_t until = now() + GRACE_NS;
+        if (*by == 0 || (*by & 1) != 0) continue;
+        int64_t until = now_ns() + GRACE_NS;
+        /* Watching this word and not the thread's count of calls leaves the owner's memory to the owner. */
         while (atomic_load(&turn->by) == *by)
-            if (now() > until) return turn;
+            if (now_ns() > until) return turn;
     }
     return NULL;
 }
@@ -143,12 +139,12 @@ static int wait_for_one(erlpy_thread *t, int64_t deadline) {
     *last = &w;
     last = &w.next;
     atomic_fetch_add(&waiting, 1);
-    int64_t pause = LOOK_NS;
+    int64_t pause = FIRST_LOOK_NS;
     while (!w.served) {
         int64_t until = deadline;
         if (first == &w) {
-            int64_t next = now() + pause;
-            if (pause < LOOKS_NS) pause *= 2;
+            int64_t next = now_ns() + pause;
+            pause = pause < LOOK_NS / 2 ? 2 * pause : LOOK_NS;
             if (until < 0 || next < until) until = next;
         }
         if (sleep_until(&w, until)) continue;
