@@ -100,9 +100,9 @@ assert erlang.stats()['reconnects'] >= 1, erlang.stats()`)
 	})
 }
 
-// A Go function comes first from its Register on, for a thread too that has just called the node's of the same name. The node is looked
-// for until it answers, so that the thread has its channel to itself from the second call on.
-func TestRegisterBetweenCalls(t *testing.T) {
+// The node's functions are called without entering Go, beside Go functions too; a name that has been a Go function's is not. The node is looked
+// for until it answers, so that a thread has its channel to itself from the second call on.
+func TestNodesFunctionsBesideGos(t *testing.T) {
 	isolated(t, func(t *testing.T) {
 		socket := filepath.Join(t.TempDir(), "s")
 		startNode(t, socket)
@@ -116,17 +116,35 @@ import erlang, queue, threading
 asked, answers = queue.SimpleQueue(), queue.SimpleQueue()
 def work():
     while (x := asked.get()) is not None:
-        answers.put(erlang.call('double_it', x))
+        answers.put([erlang.call('double_it', x) for _ in range(10)])
 def ask(x):
     asked.put(x)
     return answers.get()
-thread = threading.Thread(target=work)
-thread.start()
-assert [ask(4) for _ in range(10)] == [8] * 10`)
-		if err := rt.Register("double_it", func(x int) int { return -x }); err != nil {
+threading.Thread(target=work).start()`)
+		ask := func(x int, want string, lent uint64) {
+			t.Helper()
+			before := rt.LentCalls()
+			must(t, rt, fmt.Sprintf("assert ask(%d) == [%s] * 10", x, want))
+			if n := rt.LentCalls() - before; n != lent {
+				t.Errorf("%d of 10 calls did without Go, want %d", n, lent)
+			}
+		}
+		ask(4, "8", 9)
+		register := func(name string) {
+			t.Helper()
+			if err := rt.Register(name, func(x int) int { return -x }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		register("other")
+		ask(5, "10", 10)
+		register("double_it")
+		ask(6, "-6", 0)
+		if err := rt.Unregister("double_it"); err != nil {
 			t.Fatal(err)
 		}
-		must(t, rt, "assert ask(4) == -4\nasked.put(None)\nthread.join()")
+		ask(7, "14", 0)
+		must(t, rt, "asked.put(None)")
 	})
 }
 

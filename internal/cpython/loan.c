@@ -22,9 +22,24 @@ enum {
     HOP = 4, /* late answers from one hop to the next */
 };
 
-static atomic_int ended;
+/* The names that Go functions have or had, by their hashes. Another's that shares one only takes the longer way. */
+static atomic_uchar claimed[4096];
 
-void erlpy_end_loans(void) { atomic_store(&ended, 1); }
+/* FNV-1a, draft-eastlake-fnv. */
+static uint32_t hash(const uint8_t *p, size_t n) {
+    uint32_t h = 2166136261;
+    while (n-- > 0) h = (h ^ *p++) * 16777619;
+    return (h ^ h >> 16) % (sizeof claimed / sizeof *claimed);
+}
+
+void erlpy_claim(const uint8_t *name, size_t n) { atomic_store(&claimed[hash(name, n)], 1); }
+
+/* Whether it is the node's for sure. The shim has written the name, so its length is right. */
+static int nodes_own(const uint8_t *p) {
+    uint32_t n;
+    memcpy(&n, p, sizeof n);
+    return !atomic_load(&claimed[hash(p + sizeof n, ntohl(n))]);
+}
 
 static int small_call(const erlpy_buf *b, size_t limit) {
     int whole = b->parts == NULL || b->parts->count == 0;
@@ -32,7 +47,7 @@ static int small_call(const erlpy_buf *b, size_t limit) {
 }
 
 int loan_fits(const erlpy_thread *t) {
-    return t->loan.open && !atomic_load(&ended) && atomic_load(&erlpy_state) == STATE_RUN && small_call(&t->frame, t->loan.limit);
+    return t->loan.open && atomic_load(&erlpy_state) == STATE_RUN && small_call(&t->frame, t->loan.limit) && nodes_own(t->frame.p + NAME_AT + 1);
 }
 
 static void put_header(erlpy_buf *b, uint32_t id) {

@@ -6,6 +6,7 @@ import "C"
 import (
 	"sync/atomic"
 	"syscall"
+	"unsafe"
 )
 
 // Loan is a channel that the shim may make calls on by itself; see erlpy_loan in shim.h.
@@ -60,5 +61,8 @@ func (t *Thread) Settled() { atomic.StoreUint64((*uint64)(&t.loan.under_way), 0)
 // SetTurns sets how many threads may make calls on loans at a time. Before the first call.
 func SetTurns(n int) { C.erlpy_turns(C.int(n)) }
 
-// EndLoans has every call go through a Stepper from now on. Any goroutine may call it.
-func EndLoans() { C.erlpy_end_loans() }
+// Claim has every call of that name go through a Stepper from now on. Any goroutine may call it.
+func Claim(name string) {
+	// SAFETY: C reads it during the call only.
+	C.erlpy_claim((*C.uint8_t)(unsafe.StringData(name)), C.size_t(len(name)))
+}

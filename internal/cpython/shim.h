@@ -111,8 +111,8 @@ int erlpy_buf_grow(erlpy_buf *b, size_t size);
 /* Whether other threads wait to get into Go, or to go on there. Any thread, no GIL needed. */
 int erlpy_others_wait(void);
 
-/* From now on no call does without Go: there are functions of its own. Any thread, no GIL needed. */
-void erlpy_end_loans(void);
+/* From now on no call of that name does without Go, which has a function of it. Any thread, no GIL needed. */
+void erlpy_claim(const uint8_t *name, size_t n);
 
 /* How many threads may make calls on loans at a time; 1 before. Any thread, before the first call. */
 void erlpy_turns(int n);

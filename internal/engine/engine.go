@@ -110,8 +110,8 @@ func New(o Options) (*Engine, error) {
 		e.asyncOptions = e.channelOptions(hello)
 	}
 	cpython.SetTurns(min(runtime.GOMAXPROCS(0), runtime.NumCPU()/2)) // each keeps a core busy, and one of the node's
-	if len(e.funcs.Names()) > 0 {
-		cpython.EndLoans()
+	for _, name := range e.funcs.Names() {
+		cpython.Claim(name)
 	}
 	e.async.init(o.MaxAsync)
 	e.pool = worker.NewPool(worker.Options{Channel: e.channel, Max: o.MaxWorkers})
@@ -146,7 +146,7 @@ func (e *Engine) Init() error {
 
 // Stats returns the figures of the workers and their calls.
 func (e *Engine) Stats() worker.Stats {
-	st, lent := e.pool.Stats(), e.sessions.loans()
+	st, lent := e.pool.Stats(), e.Loans()
 	st.Calls += lent.Calls
 	st.InFlight += int(lent.InFlight)
 	st.BytesIn += lent.BytesIn
@@ -154,12 +154,15 @@ func (e *Engine) Stats() worker.Stats {
 	return st
 }
 
+// Loans returns the figures of the calls that did without a step.
+func (e *Engine) Loans() cpython.LoanCounts { return e.sessions.loans() }
+
 // Register is Registry.Register for an engine that runs already.
 func (e *Engine) Register(name string, fn any) error {
 	if err := e.funcs.Register(name, fn); err != nil {
 		return err
 	}
-	cpython.EndLoans()
+	cpython.Claim(name)
 	return nil
 }
 
