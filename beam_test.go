@@ -148,6 +148,47 @@ threading.Thread(target=work).start()`)
 	})
 }
 
+// Go is told when answers keep coming after the looks for them, and looks less; and it makes the calls of Exec itself, which may be interrupted.
+func TestCallsThatGoMakes(t *testing.T) {
+	isolated(t, func(t *testing.T) {
+		socket := filepath.Join(t.TempDir(), "s")
+		startNode(t, socket)
+		rt, err := erlpy.Start(t.Context(), erlpy.Options{BEAM: socket})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rt.Close()
+		must(t, rt, `
+import erlang, threading
+def on_a_thread(work):
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+def prompt():
+    for i in range(1000): erlang.call('echo', i)
+def late():
+    prompt()
+    for i in range(1000): erlang.call('busy', 80)`)
+		lent := func(code string) uint64 {
+			before := rt.LentCalls()
+			must(t, rt, code)
+			return rt.LentCalls() - before
+		}
+		if n := lent("prompt()"); n != 0 {
+			t.Errorf("%d calls of Exec did without Go", n)
+		}
+		prompt := lent("on_a_thread(prompt)")
+		if prompt == 0 {
+			t.Error("all calls of a thread went through Go")
+		}
+		late := lent("on_a_thread(late)")
+		t.Logf("of 1000 prompt calls %d did without Go, of as many and 1000 late ones %d", prompt, late)
+		if late > 1000+100 {
+			t.Errorf("%d calls did without Go, though at most 1000 were answered while it looked", late)
+		}
+	})
+}
+
 // Threads that call without a pause are told of the end like any, though they need not enter Go for their calls, and wait for each other's turns.
 func TestCloseWhileCalling(t *testing.T) {
 	isolated(t, func(t *testing.T) {

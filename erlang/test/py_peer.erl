@@ -9,7 +9,7 @@
 -export([make_fun/1, make_port/1, make_ref_/1, make_improper/1, make_bits/1, latin1_atom/1, weird_map/1, clash_map/1]).
 -export([chain/1, die_at/1, kill_channel_at/1]).
 -export([hang/1, fate/1, note/1, noted/1, call_python/1, eval_python/1]).
--export([mailbox/1, mail/1, close_mailbox/1, remote_pid/1]).
+-export([mailbox/1, mail/1, close_mailbox/1, remote_pid/1, busy/1]).
 -export([register/0]).
 
 %% Registers them all.
@@ -209,3 +209,14 @@ close_mailbox([Pid]) ->
 %% A process of a node that nobody has heard of.
 -spec remote_pid([term()]) -> pid().
 remote_pid([]) -> binary_to_term(<<131, 88, 119, 11, "other@hosts", 93:32, 3:32, 16#5f000000:32>>).
+
+%% Takes so many microseconds, awake.
+-spec busy([term()]) -> ok.
+busy([Us]) -> busy_until(erlang:monotonic_time(microsecond) + Us).
+
+-spec busy_until(integer()) -> ok.
+busy_until(End) ->
+    case erlang:monotonic_time(microsecond) < End of
+        true -> busy_until(End);
+        false -> ok
+    end.
