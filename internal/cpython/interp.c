@@ -118,6 +118,7 @@ int erlpy_init(const erlpy_config *c, char *err, size_t errsize) {
     }
     erlpy_is_main = 1;
     erlpy_pyapi_exceptions();
+    refs_probe();
     if (module_install() < 0 || boot(c) < 0) return startup_failed(err, errsize);
     return 0;
 }

@@ -1,5 +1,14 @@
 #include "refs.h"
 
+int type_is_second;
+
+void refs_probe(void) {
+    PyObject *known[] = {py._Py_NoneStruct, py._Py_TrueStruct, (PyObject *)py.PyLong_Type, py.PyExc_TypeError};
+    int same = 0;
+    for (int i = 0; i < 4; i++) same += type_of(known[i]) == ((PyTypeObject *const *)known[i])[1];
+    type_is_second = same == 4;
+}
+
 PyObject *pack(Py_ssize_t n, PyObject *a, PyObject *b, PyObject *c) {
     PyObject *items[3] = {a, b, c};
     PyObject *t = py.PyTuple_New(n);

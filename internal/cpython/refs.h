@@ -18,8 +18,14 @@ static inline void drop(PyObject *o) {
 /* A new reference to None. */
 static inline PyObject *own_none(void) { return own(py._Py_NoneStruct); }
 
+/* Whether an object's second word is its type. So it is in builds with a GIL and without trace-refs, whose stable ABI has modules of 3.9 read it
+ * there; found out by refs_probe. */
+extern int type_is_second;
+void refs_probe(void);
+
 /* The type of o, borrowed from o: valid as long as o is. */
 static inline PyTypeObject *type_of(PyObject *o) {
+    if (type_is_second) return ((PyTypeObject *const *)o)[1];
     PyObject *t = py.PyObject_Type(o);
     py.Py_DecRef(t);
     return (PyTypeObject *)t;
