@@ -158,7 +158,7 @@ out:
 }
 
 int erlpy_serve_main(const char *role, const char *token) {
-    PyObject *done = steps_serve(role, token, (Py_ssize_t)strlen(token));
+    PyObject *done = steps_serve(role, (utf8){token, (Py_ssize_t)strlen(token)});
     int failed = done == NULL;
     if (failed) py.PyErr_Print();
     drop(done);

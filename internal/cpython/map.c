@@ -59,7 +59,7 @@ static void destroy(PyObject *capsule) {
     free(m);
 }
 
-PyObject *map_begin(const char *name, Py_ssize_t len, PyObject *items, long long window) {
+PyObject *map_begin(utf8 name, PyObject *items, long long window) {
     mapping *m = calloc(1, sizeof *m);
     if (m == NULL) return py.PyErr_NoMemory();
     PyObject *capsule = py.PyCapsule_New(m, capsule_name, destroy);
@@ -76,7 +76,7 @@ PyObject *map_begin(const char *name, Py_ssize_t len, PyObject *items, long long
     }
     t->token = (uint64_t)window;
     erlpy_buf b = steps_take_frame(t);
-    int ok = buf_begin(&b) == 0 && put_raw(&b, name, (size_t)len) == 0;
+    int ok = buf_begin(&b) == 0 && put_raw(&b, name.p, (size_t)name.n) == 0;
     steps_give_frame(t, b);
     if (ok) {
         erlpy_go_step(t, ERLPY_EV_MAP_BEGIN);

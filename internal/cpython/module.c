@@ -33,23 +33,25 @@ static int to_ns(const char *function, PyObject *seconds, int64_t *ns) {
     return 0;
 }
 
-/* The timeout among the keywords, in ns; -1 when there is none or it is None. Returns -1 with an exception set when there is anything else. */
-static int take_timeout(const char *function, PyObject *const *values, PyObject *kwnames, int64_t *ns) {
-    *ns = -1;
+/* The timeout among the keywords, in ns; negative when there is none or it is None. BAD_TIMEOUT, with an exception set, when there is anything
+ * else. */
+#define BAD_TIMEOUT INT64_MIN
+static int64_t take_timeout(const char *function, PyObject *const *values, PyObject *kwnames) {
+    int64_t ns = -1;
     Py_ssize_t n = kwnames == NULL ? 0 : py.PyTuple_Size(kwnames);
     for (Py_ssize_t i = 0; i < n; i++) {
         const char *name = py.PyUnicode_AsUTF8AndSize(py.PyTuple_GetItem(kwnames, i), NULL);
         if (name != NULL && strcmp(name, "timeout") == 0) {
-            if (to_ns(function, values[i], ns) < 0) return -1;
+            if (to_ns(function, values[i], &ns) < 0) return BAD_TIMEOUT;
             continue;
         }
         py.PyErr_Clear();
         raise_error(py.PyExc_TypeError,
                     "%s() got an unexpected keyword argument '%s': registered functions take positional arguments only, beside timeout", function,
                     name ? name : "?");
-        return -1;
+        return BAD_TIMEOUT;
     }
-    return 0;
+    return ns;
 }
 
 static int is_str(PyObject *o) {
@@ -57,70 +59,71 @@ static int is_str(PyObject *o) {
     return t == py.PyUnicode_Type || (py.PyType_GetFlags(t) & TPFLAGS_STR) != 0;
 }
 
-/* The name's UTF-8, kept alive by the name; NULL with an exception set. */
-static const char *name_text(const char *function, PyObject *name, Py_ssize_t *len) {
-    if (is_str(name)) return py.PyUnicode_AsUTF8AndSize(name, len);
+/* The UTF-8 of a str, kept alive by it; p is NULL, with an exception set, when there is none. */
+static utf8 text_of(PyObject *o) {
+    utf8 text = {0};
+    text.p = py.PyUnicode_AsUTF8AndSize(o, &text.n);
+    return text;
+}
+
+/* The same of what should be the name of a function. */
+static utf8 name_of(const char *function, PyObject *name) {
+    if (is_str(name)) return text_of(name);
     PyObject *type = py.PyObject_GetAttrString((PyObject *)type_of(name), "__name__");
     const char *text = type == NULL ? NULL : py.PyUnicode_AsUTF8AndSize(type, NULL);
     py.PyErr_Clear();
     raise_error(py.PyExc_TypeError, "%s(): the name of the function must be str, not %s", function, text ? text : "?");
     drop(type);
-    return NULL;
+    return (utf8){0};
 }
 
 static PyObject *erlang_call(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
     (void)self;
     if (nargs < 1) return raise_error(py.PyExc_TypeError, "call() needs the name of a registered function as its first argument");
-    target to = {0};
-    int64_t timeout;
-    if (take_timeout("call", args + nargs, kwnames, &timeout) < 0) return NULL;
-    if ((to.name = name_text("call", args[0], &to.len)) == NULL) return NULL;
-    return steps_call(to, args + 1, nargs - 1, timeout);
+    int64_t timeout = take_timeout("call", args + nargs, kwnames);
+    if (timeout == BAD_TIMEOUT) return NULL;
+    utf8 name = name_of("call", args[0]);
+    return name.p == NULL ? NULL : steps_call(name, args + 1, nargs - 1, timeout);
 }
 
 /* What bound() returns: self is the name. */
 static PyObject *bound_call(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
-    target to = {0};
-    int64_t timeout;
-    to.name = py.PyUnicode_AsUTF8AndSize(self, &to.len);
-    if (to.name == NULL || take_timeout(to.name, args + nargs, kwnames, &timeout) < 0) return NULL;
-    return steps_call(to, args, nargs, timeout);
+    utf8 name = text_of(self);
+    if (name.p == NULL) return NULL;
+    int64_t timeout = take_timeout(name.p, args + nargs, kwnames);
+    return timeout == BAD_TIMEOUT ? NULL : steps_call(name, args, nargs, timeout);
 }
 
 static PyObject *erlang_cast(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
     (void)self;
     if (nargs < 1) return raise_error(py.PyExc_TypeError, "cast() needs the name of a registered function as its first argument");
-    target to = {0};
-    if ((to.name = name_text("cast", args[0], &to.len)) == NULL) return NULL;
-    return steps_cast(to, args + 1, nargs - 1);
+    utf8 name = name_of("cast", args[0]);
+    return name.p == NULL ? NULL : steps_cast(name, args + 1, nargs - 1);
 }
 
 static PyObject *erlang_operation(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
     (void)self;
     if (nargs < 1) return raise_error(py.PyExc_TypeError, "operation() needs the name of an operation");
-    target to = {.is_atom = 1};
-    if ((to.name = name_text("operation", args[0], &to.len)) == NULL) return NULL;
-    return steps_call(to, args + 1, nargs - 1, -1);
+    utf8 name = name_of("operation", args[0]);
+    return name.p == NULL ? NULL : steps_operation(name.p, args + 1, nargs - 1);
 }
 
 static PyObject *erlang_notify(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
     (void)self;
     if (nargs < 1) return raise_error(py.PyExc_TypeError, "notify() needs the name of an operation");
-    target to = {.is_atom = 1};
-    if ((to.name = name_text("notify", args[0], &to.len)) == NULL) return NULL;
-    return steps_cast(to, args + 1, nargs - 1);
+    utf8 name = name_of("notify", args[0]);
+    return name.p == NULL ? NULL : steps_notify(name.p, args + 1, nargs - 1);
 }
 
 static PyObject *erlang_submit(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
     (void)self;
     if (nargs != 4 || type_of(args[3]) != py.PyTuple_Type)
         return raise_error(py.PyExc_TypeError, "submit() takes a token, a timeout or None, a name and a tuple of arguments");
-    target to = {0};
     int64_t timeout;
     unsigned long long token = py.PyLong_AsUnsignedLongLong(args[0]);
     if (py.PyErr_Occurred() || to_ns("submit", args[1], &timeout) < 0) return NULL;
-    if ((to.name = name_text("submit", args[2], &to.len)) == NULL) return NULL;
-    return pipeline_submit(to, args[3], token, timeout);
+    utf8 name = name_of("submit", args[2]);
+    return name.p == NULL ? NULL : pipeline_submit(name, args[3], token, timeout);
 }
 
 static PyObject *erlang_cancel(PyObject *self, PyObject *o) {
@@ -137,11 +140,10 @@ static PyObject *erlang_completions(PyObject *self, PyObject *none) {
 static PyObject *erlang_map_begin(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
     (void)self;
     if (nargs != 3) return raise_error(py.PyExc_TypeError, "map_begin() takes a name, an iterator and a window");
-    Py_ssize_t len;
-    const char *name = name_text("map", args[0], &len);
-    if (name == NULL) return NULL;
+    utf8 name = name_of("map", args[0]);
+    if (name.p == NULL) return NULL;
     long long window = py.PyLong_AsLongLong(args[2]);
-    return py.PyErr_Occurred() ? NULL : map_begin(name, len, args[1], window);
+    return py.PyErr_Occurred() ? NULL : map_begin(name, args[1], window);
 }
 
 static PyObject *erlang_map_next(PyObject *self, PyObject *map) {
@@ -165,46 +167,44 @@ static PyObject *erlang_raise_in(PyObject *self, PyObject *const *args, Py_ssize
 
 static PyObject *erlang_bound(PyObject *self, PyObject *name) {
     (void)self;
-    Py_ssize_t len;
-    const char *text = name_text("bound", name, &len);
-    if (text == NULL) return NULL;
+    utf8 text = name_of("bound", name);
+    if (text.p == NULL) return NULL;
     /* CPython keeps a pointer to the definition for as long as the function lives, which nobody can tell: never freed. One per
      * name, since the Python half keeps what it got. */
     PyMethodDef *def = calloc(1, sizeof *def);
-    char *copy = malloc((size_t)len + 1);
+    char *copy = malloc((size_t)text.n + 1);
     if (def == NULL || copy == NULL) {
         free(def);
         free(copy);
         return py.PyErr_NoMemory();
     }
-    memcpy(copy, text, (size_t)len + 1);
+    memcpy(copy, text.p, (size_t)text.n + 1);
     *def = (PyMethodDef){copy, (void *)bound_call, METH_FASTCALL | METH_KEYWORDS, "A function registered in Erlang or Go."};
     return py.PyCFunction_NewEx(def, name, NULL);
 }
 
 static PyObject *erlang_registered(PyObject *self, PyObject *name) {
     (void)self;
-    Py_ssize_t len;
-    if (name_text("registered", name, &len) == NULL) return NULL;
-    return steps_call((target){.name = "registered", .is_atom = 1}, &name, 1, -1);
+    return name_of("registered", name).p == NULL ? NULL : steps_operation("registered", &name, 1);
 }
 
 static PyObject *erlang_stats(PyObject *self, PyObject *none) {
     (void)self, (void)none;
-    return steps_call((target){.name = "stats", .is_atom = 1}, NULL, 0, -1);
+    return steps_operation("stats", NULL, 0);
 }
 
 static PyObject *erlang_self(PyObject *self, PyObject *none) {
     (void)self, (void)none;
-    return steps_call((target){.name = "self", .is_atom = 1}, NULL, 0, -1);
+    return steps_operation("self", NULL, 0);
 }
 
 static PyObject *erlang_serve(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
     (void)self;
-    Py_ssize_t role_len, token_len;
     if (nargs != 2) return raise_error(py.PyExc_TypeError, "serve() takes a role and a token");
-    const char *role = name_text("serve", args[0], &role_len), *token = role ? name_text("serve", args[1], &token_len) : NULL;
-    return token == NULL ? NULL : steps_serve(role, token, token_len);
+    utf8 role = name_of("serve", args[0]);
+    if (role.p == NULL) return NULL;
+    utf8 token = name_of("serve", args[1]);
+    return token.p == NULL ? NULL : steps_serve(role.p, token);
 }
 
 static PyObject *erlang_install(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {

@@ -5,22 +5,22 @@
 #include "errors.h"
 #include "refs.h"
 
-static int encode_tuple_call(erlpy_buf *b, target to, PyObject *args) {
+static int encode_tuple_call(erlpy_buf *b, utf8 name, PyObject *args) {
     Py_ssize_t nargs = py.PyTuple_Size(args);
-    if (steps_begin_call(b, to, nargs) < 0) return -1;
+    if (steps_begin_call(b, name, nargs) < 0) return -1;
     buf_part(b);
     for (Py_ssize_t i = 0; i < nargs; i++)
         if (encode_argument(b, py.PyTuple_GetItem(args, i), i) < 0) return -1;
     return put_u8(b, T_NIL);
 }
 
-PyObject *pipeline_submit(target to, PyObject *args, uint64_t token, int64_t timeout_ns) {
+PyObject *pipeline_submit(utf8 name, PyObject *args, uint64_t token, int64_t timeout_ns) {
     erlpy_thread extra, *t = steps_enter(&extra, -1);
     if (t == NULL) return NULL;
     t->timeout_ns = timeout_ns;
     t->token = token;
     erlpy_buf b = steps_take_frame(t);
-    int ok = encode_tuple_call(&b, to, args) == 0;
+    int ok = encode_tuple_call(&b, name, args) == 0;
     PyObject *result = steps_go_on(t, b, ok, ERLPY_EV_SUBMIT);
     steps_leave(t, &extra);
     return result;

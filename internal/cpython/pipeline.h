@@ -5,7 +5,7 @@
 #include "steps.h"
 
 /* Starts a call that is answered by a completion, which carries token; args is a tuple. None at once. */
-PyObject *pipeline_submit(target to, PyObject *args, uint64_t token, int64_t timeout_ns);
+PyObject *pipeline_submit(utf8 name, PyObject *args, uint64_t token, int64_t timeout_ns);
 
 /* Takes a submitted call back: its completion says so. None. */
 PyObject *pipeline_cancel(uint64_t token);
@@ -14,7 +14,7 @@ PyObject *pipeline_cancel(uint64_t token);
 PyObject *pipeline_reap(void);
 
 /* Calls the function for each item of an iterator: a capsule. At most window items are taken before their results are given. */
-PyObject *map_begin(const char *name, Py_ssize_t len, PyObject *items, long long window);
+PyObject *map_begin(utf8 name, PyObject *items, long long window);
 
 /* Takes items as long as there is room, and returns the next result; the capsule itself when there are no more. NULL with an exception set: with the
  * one that stands in the place of this result, or with Ctrl-C. */

@@ -6,22 +6,25 @@
 #include "pyapi.h"
 #include "thread.h"
 
-/* What is called: a registered function, or an operation by its atom. name is UTF-8, kept alive by the caller. */
+/* UTF-8, kept alive by the caller. */
 typedef struct {
-    const char *name;
-    Py_ssize_t len;
-    int is_atom;
-} target;
+    const char *p;
+    Py_ssize_t n;
+} utf8;
 
-/* Calls target and returns its result; a new reference, or NULL with an exception set. timeout_ns is negative for none. Needs the GIL, gives it
- * up while it waits. */
-PyObject *steps_call(target to, PyObject *const *args, Py_ssize_t nargs, int64_t timeout_ns);
+/* Calls the registered function of that name and returns its result; a new reference, or NULL with an exception set. timeout_ns is negative for
+ * none. Needs the GIL, gives it up while it waits. */
+PyObject *steps_call(utf8 name, PyObject *const *args, Py_ssize_t nargs, int64_t timeout_ns);
 
 /* The same without an answer: None at once. */
-PyObject *steps_cast(target to, PyObject *const *args, Py_ssize_t nargs);
+PyObject *steps_cast(utf8 name, PyObject *const *args, Py_ssize_t nargs);
+
+/* Calls an operation, which an atom names, and casts one. */
+PyObject *steps_operation(const char *name, PyObject *const *args, Py_ssize_t nargs);
+PyObject *steps_notify(const char *name, PyObject *const *args, Py_ssize_t nargs);
 
 /* Serves calls on this thread until the channel or the program ends: None, or NULL with an exception set. Needs the GIL. */
-PyObject *steps_serve(const char *role, const char *token, Py_ssize_t token_len);
+PyObject *steps_serve(const char *role, utf8 token);
 
 /* Parts of the above, for pipeline.c. All need the GIL. */
 
@@ -34,8 +37,8 @@ erlpy_buf steps_take_frame(erlpy_thread *t);
 void steps_give_frame(erlpy_thread *t, erlpy_buf b);
 void steps_give_back(erlpy_thread *t, erlpy_buf b);
 
-/* A call of target that lacks its arguments: 0, or -1 with an exception set. */
-int steps_begin_call(erlpy_buf *b, target to, Py_ssize_t nargs);
+/* A call of that function that lacks its arguments: 0, or -1 with an exception set. */
+int steps_begin_call(erlpy_buf *b, utf8 name, Py_ssize_t nargs);
 
 /* Asks Go, from event on, until the call is over; steps_complete then converts what is in the frame. */
 int steps_run(erlpy_thread *t, int event);

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unsafe"
 
 	"github.com/erlpy/erlpy/etf"
 	"github.com/erlpy/erlpy/internal/channel"
@@ -96,6 +97,22 @@ func (e *Engine) done(t *cpython.Thread, v any) cpython.Action {
 		err = t.SetFrame(b)
 	}
 	if err != nil {
+		return e.fail(t, err)
+	}
+	return cpython.Done
+}
+
+// result leaves what a Go function came to in the frame.
+func (e *Engine) result(t *cpython.Thread, out []byte, err error) cpython.Action {
+	if err == nil && len(out)-4 > e.options.MaxFrame {
+		err = &channel.LimitError{Size: len(out) - 4, Limit: e.options.MaxFrame}
+	}
+	if err != nil {
+		return e.fail(t, err)
+	}
+	if unsafe.SliceData(out) == unsafe.SliceData(t.Bytes()) {
+		t.SetLen(len(out))
+	} else if err := t.SetFrame(out); err != nil {
 		return e.fail(t, err)
 	}
 	return cpython.Done
