@@ -14,35 +14,34 @@ convert_hooks hooks;
 /* The function of a METH_FASTCALL | METH_KEYWORDS method. */
 typedef PyObject *(*fastcall)(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 
-/* Seconds, a number or None, as nanoseconds: -1 for None. */
-static int to_ns(const char *function, PyObject *seconds, int64_t *ns) {
-    *ns = -1;
-    if (seconds == py._Py_NoneStruct) return 0;
+/* What a timeout is when it cannot be read, with an exception set. */
+#define BAD_TIMEOUT INT64_MIN
+
+/* Seconds, a number or None, as nanoseconds: -1 for None. Or BAD_TIMEOUT. */
+static int64_t to_ns(const char *function, PyObject *seconds) {
+    if (seconds == py._Py_NoneStruct) return -1;
     double s = py.PyFloat_AsDouble(seconds);
     if (s == -1.0 && py.PyErr_Occurred()) {
         py.PyErr_Clear();
         raise_error(py.PyExc_TypeError, "%s(): timeout must be a number of seconds, or None", function);
-        return -1;
+        return BAD_TIMEOUT;
     }
     if (s != s) {
         raise_error(py.PyExc_ValueError, "%s(): timeout is not a number", function);
-        return -1;
+        return BAD_TIMEOUT;
     }
     /* A century is for ever. */
-    *ns = s <= 0 ? 0 : s > 3e9 ? -1 : (int64_t)(s * 1e9);
-    return 0;
+    return s <= 0 ? 0 : s > 3e9 ? -1 : (int64_t)(s * 1e9);
 }
 
-/* The timeout among the keywords, in ns; negative when there is none or it is None. BAD_TIMEOUT, with an exception set, when there is anything
- * else. */
-#define BAD_TIMEOUT INT64_MIN
+/* The timeout among the keywords, as to_ns: -1 when there is none, BAD_TIMEOUT when there is anything else. */
 static int64_t take_timeout(const char *function, PyObject *const *values, PyObject *kwnames) {
     int64_t ns = -1;
     Py_ssize_t n = kwnames == NULL ? 0 : py.PyTuple_Size(kwnames);
     for (Py_ssize_t i = 0; i < n; i++) {
         const char *name = py.PyUnicode_AsUTF8AndSize(py.PyTuple_GetItem(kwnames, i), NULL);
         if (name != NULL && strcmp(name, "timeout") == 0) {
-            if (to_ns(function, values[i], &ns) < 0) return BAD_TIMEOUT;
+            if ((ns = to_ns(function, values[i])) == BAD_TIMEOUT) return BAD_TIMEOUT;
             continue;
         }
         py.PyErr_Clear();
@@ -119,9 +118,10 @@ static PyObject *erlang_submit(PyObject *self, PyObject *const *args, Py_ssize_t
     (void)self;
     if (nargs != 4 || type_of(args[3]) != py.PyTuple_Type)
         return raise_error(py.PyExc_TypeError, "submit() takes a token, a timeout or None, a name and a tuple of arguments");
-    int64_t timeout;
     unsigned long long token = py.PyLong_AsUnsignedLongLong(args[0]);
-    if (py.PyErr_Occurred() || to_ns("submit", args[1], &timeout) < 0) return NULL;
+    if (py.PyErr_Occurred()) return NULL;
+    int64_t timeout = to_ns("submit", args[1]);
+    if (timeout == BAD_TIMEOUT) return NULL;
     utf8 name = name_of("submit", args[2]);
     return name.p == NULL ? NULL : pipeline_submit(name, args[3], token, timeout);
 }
