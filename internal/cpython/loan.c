@@ -67,9 +67,6 @@ static int is_answer(const uint8_t *p, size_t n, uint32_t id) {
     return ntohl(length) == n - LENGTH && ntohl(to) == id && (p[LENGTH] == KIND_OK || p[LENGTH] == KIND_ERROR);
 }
 
-/* Only their own thread writes them. */
-static void add(uint64_t *total, uint64_t n) { __atomic_store_n(total, *total + n, __ATOMIC_RELAXED); }
-
 static int missed(int error) { return error == EAGAIN || error == EINTR; }
 
 /* Looks so often for an answer, until there is something: how much. -1: nothing, and error says why. */
@@ -107,7 +104,6 @@ int loan_call(erlpy_thread *t, int *event) {
     put_header(&t->frame, id);
     ssize_t n = send(loan->fd, p, t->frame.len, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n <= 0) return 0; /* Go finds the same, and knows what to do */
-    add(&loan->under_way, 1);
     loan->id = id;
     loan->sent = (uint32_t)n;
     loan->got = 0;
@@ -127,9 +123,8 @@ int loan_call(erlpy_thread *t, int *event) {
         return 0;
     }
     t->frame.len = (size_t)n;
-    add(&loan->calls, 1);
-    add(&loan->bytes_out, loan->sent);
-    add(&loan->bytes_in, (uint64_t)n);
-    add(&loan->under_way, (uint64_t)-1);
+    count(&loan->calls, 1);
+    count(&loan->bytes_out, loan->sent);
+    count(&loan->bytes_in, (uint64_t)n);
     return p[LENGTH] == KIND_OK ? ERLPY_ACT_DONE : ERLPY_ACT_FAILED;
 }

@@ -4,7 +4,6 @@ package cpython
 import "C"
 
 import (
-	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -40,23 +39,6 @@ func (t *Thread) TakeBack() (Returned, bool) {
 	t.loan.open = 0
 	return Returned{uint32(t.loan.id), int(t.loan.sent), int(t.loan.got), syscall.Errno(t.loan.error)}, true
 }
-
-// LoanCounts are the figures of all of a thread's loans.
-type LoanCounts struct{ Calls, BytesIn, BytesOut, InFlight uint64 }
-
-// Counts returns the figures of the thread's loans. Any goroutine may call it, as long as the thread's step Exit has not returned.
-func (t *Thread) Counts() LoanCounts {
-	load := func(n *C.uint64_t) uint64 { return atomic.LoadUint64((*uint64)(n)) }
-	return LoanCounts{load(&t.loan.calls), load(&t.loan.bytes_in), load(&t.loan.bytes_out), load(&t.loan.under_way)}
-}
-
-// Plus returns the sums.
-func (c LoanCounts) Plus(d LoanCounts) LoanCounts {
-	return LoanCounts{c.Calls + d.Calls, c.BytesIn + d.BytesIn, c.BytesOut + d.BytesOut, c.InFlight + d.InFlight}
-}
-
-// Settled says that the call which came with Lent is counted by others from now on.
-func (t *Thread) Settled() { atomic.StoreUint64((*uint64)(&t.loan.under_way), 0) }
 
 // SetTurns sets how many threads may make calls on loans at a time. Before the first call.
 func SetTurns(n int) { C.erlpy_turns(C.int(n)) }

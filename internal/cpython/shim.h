@@ -80,8 +80,7 @@ typedef struct {
     /* With ERLPY_EV_LENT: how much of the frame has been sent, how much of the answer is in its place, and the errno of that. */
     uint32_t sent, got;
     int32_t error;
-    /* What came of all loans so far. Any thread may read them. */
-    uint64_t calls, bytes_in, bytes_out, under_way;
+    uint64_t calls, bytes_in, bytes_out; /* of all loans so far. Only its own thread writes them, any may read them */
 } erlpy_loan;
 
 /* One Python thread as Go sees it. Made on the thread's first call, gone with the thread. Only its own thread touches it, but
@@ -99,6 +98,7 @@ typedef struct {
     uint8_t busy;    /* a call is under way: the frame is taken */
     uint8_t waits;   /* on its way into Go, or has let others go first there. Read by all */
     uint32_t nested; /* calls of Python that run on this thread for a channel */
+    uint64_t calls, in_flight; /* of functions: done, and under way. Only its own thread writes them, any may read them */
     erlpy_loan loan;
     struct erlpy_turn *turn; /* its turn, unless that was taken from it: turn.c. NULL: none */
     uint32_t streak;         /* calls in it */

@@ -302,7 +302,13 @@ static ONE_FRAME PyObject *perform(utf8 name, int is_atom, PyObject *const *args
     if (t == NULL) return NULL;
     erlpy_buf b = steps_take_frame(t);
     int ok = encode_call(&b, name, is_atom, args, nargs) == 0;
+    int counts = ok && !is_atom && event == ERLPY_EV_CALL;
+    if (counts) count(&t->in_flight, 1);
     PyObject *result = steps_go_on(t, b, ok, event);
+    if (counts) {
+        count(&t->in_flight, (uint64_t)-1);
+        count(&t->calls, 1);
+    }
     steps_leave(t, &extra);
     return result;
 }

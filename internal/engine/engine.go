@@ -144,18 +144,22 @@ func (e *Engine) Init() error {
 	})
 }
 
-// Stats returns the figures of the workers and their calls.
-func (e *Engine) Stats() worker.Stats {
-	st, lent := e.pool.Stats(), e.Loans()
-	st.Calls += lent.Calls
-	st.InFlight += int(lent.InFlight)
-	st.BytesIn += lent.BytesIn
-	st.BytesOut += lent.BytesOut
-	return st
+// Stats are the figures of the workers, and of the calls of functions that threads have made or wait in.
+type Stats struct {
+	worker.Stats
+	Calls    uint64 // done
+	Lent     uint64 // of these: without a step
+	InFlight int
 }
 
-// Loans returns the figures of the calls that did without a step.
-func (e *Engine) Loans() cpython.LoanCounts { return e.sessions.loans() }
+// Stats returns the figures of this moment.
+func (e *Engine) Stats() Stats {
+	c := e.sessions.counts()
+	st := Stats{Stats: e.pool.Stats(), Calls: c.Calls, Lent: c.Lent, InFlight: int(c.InFlight)}
+	st.BytesIn += c.BytesIn
+	st.BytesOut += c.BytesOut
+	return st
+}
 
 // Register is Registry.Register for an engine that runs already.
 func (e *Engine) Register(name string, fn any) error {

@@ -14,7 +14,6 @@ import (
 type session struct {
 	t      *cpython.Thread
 	w      *worker.Worker // nil until the thread calls something, or serves the node
-	server *server        // when the thread serves the Go program's calls
 	stack  []entry
 	casts  casts
 	streak int // see takeTurn
@@ -68,21 +67,6 @@ func (s *session) nesting() int {
 	return n
 }
 
-// begin and end count a call.
-func (s *session) begin() {
-	s.w.Begin()
-	if s.server != nil {
-		s.server.inCall.Add(1)
-	}
-}
-
-func (s *session) end() {
-	s.w.End()
-	if s.server != nil {
-		s.server.inCall.Add(-1)
-	}
-}
-
 // alone reports whether nothing below the youngest entry is on the same channel.
 func (s *session) alone() bool {
 	top := len(s.stack) - 1
@@ -99,7 +83,7 @@ type sessions struct {
 	mu    sync.Mutex
 	slots atomic.Pointer[[]*session] // by number - 1; replaced, never changed, so that get needs no lock
 	free  []int
-	past  cpython.LoanCounts // of the threads that have ended
+	past  cpython.Counts // of the threads that have ended
 }
 
 func (r *sessions) get(handle uint64) *session {
@@ -135,13 +119,14 @@ func (r *sessions) remove(handle uint64) {
 	defer r.mu.Unlock()
 	slots := slices.Clone(*r.slots.Load())
 	r.past = r.past.Plus(slots[handle-1].t.Counts())
+	r.past.InFlight = 0 // whatever a thread waited for when it was cut off, it waits no more
 	slots[handle-1] = nil
 	r.free = append(r.free, int(handle-1))
 	r.slots.Store(&slots)
 }
 
-// loans are the figures of what has been done without a step, by all threads.
-func (r *sessions) loans() cpython.LoanCounts {
+// counts are the figures of all threads.
+func (r *sessions) counts() cpython.Counts {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	sum := r.past

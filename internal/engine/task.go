@@ -34,7 +34,6 @@ func (e *Engine) startTask(t *cpython.Thread, s *session, f *funcs.Func, args []
 	ctx, cancel := context.WithCancel(context.Background())
 	g := &goTask{cancel: cancel, wake: t.WakeFD()}
 	s.push(entry{kind: task, task: g})
-	s.begin()
 	go g.run(context.WithValue(ctx, taskKey{}, g), f, args)
 	return e.resumeTask(t, s)
 }
@@ -114,11 +113,11 @@ func (e *Engine) resumeTask(t *cpython.Thread, s *session) cpython.Action {
 	switch {
 	case g.done.Load():
 		g.leave()
-		e.finish(s)
+		s.pop()
 		return e.result(t, g.out, g.err)
 	case e.closing.Load():
 		g.abandon()
-		e.finish(s)
+		s.pop()
 		return e.fail(t, errClosing)
 	}
 	for j := g.next(); j != nil; j = g.next() {

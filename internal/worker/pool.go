@@ -77,9 +77,8 @@ func (p *Pool) Acquire() (*Worker, error) {
 	return w, nil
 }
 
-// Release gives a worker back at the end of its thread. It becomes idle, or is retired when its channel is not
-// healthy, when an answer is outstanding on it, or when the pool keeps enough others. To release a worker that is not
-// bound does nothing.
+// Release gives a worker back at the end of its thread, with no answer outstanding on it. It becomes idle, or is retired
+// when its channel is not healthy, or when the pool keeps enough others. To release a worker that is not bound does nothing.
 func (p *Pool) Release(w *Worker) {
 	reusable := w.reusable()
 	p.mu.Lock()
@@ -116,10 +115,11 @@ func (p *Pool) remove(w *Worker) *channel.Channel {
 	}
 	w.state = retired
 	delete(p.alive, w)
-	p.past.addWorker(w)
-	p.past.InFlight = 0 // whatever waited on it waits no more
 	p.past.Retired++
 	old := w.channel
+	if old != nil {
+		p.past.addChannel(old)
+	}
 	w.channel = nil
 	return old
 }

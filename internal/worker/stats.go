@@ -2,13 +2,11 @@ package worker
 
 import "github.com/erlpy/erlpy/internal/channel"
 
-// Stats are the figures of a pool. All but Idle, Bound and InFlight are sums since the pool was made.
+// Stats are the figures of a pool. All but Idle and Bound are sums since the pool was made.
 type Stats struct {
 	Idle       int // workers that wait for a thread
 	Bound      int // workers that have one
 	Retired    uint64
-	InFlight   int // calls begun and not ended, nested ones included
-	Calls      uint64
 	BytesIn    uint64
 	BytesOut   uint64
 	Reconnects uint64
@@ -20,19 +18,13 @@ func (p *Pool) Stats() Stats {
 	defer p.mu.Unlock()
 	s := p.past
 	for w := range p.alive {
-		s.addWorker(w)
+		if w.channel != nil {
+			s.addChannel(w.channel)
+		}
 	}
 	s.Idle = len(p.idle)
 	s.Bound = len(p.alive) - s.Idle
 	return s
-}
-
-func (s *Stats) addWorker(w *Worker) {
-	s.Calls += w.calls()
-	s.InFlight += w.inFlight()
-	if w.channel != nil {
-		s.addChannel(w.channel)
-	}
 }
 
 func (s *Stats) addChannel(c *channel.Channel) {

@@ -1,10 +1,6 @@
 package worker
 
-import (
-	"sync/atomic"
-
-	"github.com/erlpy/erlpy/internal/channel"
-)
+import "github.com/erlpy/erlpy/internal/channel"
 
 type state uint8
 
@@ -13,9 +9,6 @@ const (
 	idle
 	retired
 )
-
-// More calls than can nest.
-const ended = 1 << 16
 
 // Worker is what one Python thread calls with. All of its methods are for the thread that it is bound to.
 type Worker struct {
@@ -29,10 +22,6 @@ type Worker struct {
 	channel   *channel.Channel
 	connected bool // has had a channel
 	reserved  bool // its channel has a role of its own: no other thread may have it
-
-	counts atomic.Uint64 // calls in flight, and ended times those that have ended: one instruction counts both
-
-	_ [64]byte // keeps the counters of two workers off one cache line
 }
 
 // Channel returns the channel, or nil before Connect and after Drop.
@@ -82,18 +71,7 @@ func (w *Worker) replace(next *channel.Channel) {
 	}
 }
 
-// Begin counts a call that starts. Calls nest.
-func (w *Worker) Begin() { w.counts.Add(1) }
-
-// End counts a call that Begin counted and that has ended, well or not.
-func (w *Worker) End() { w.counts.Add(ended - 1) }
-
-// inFlight and calls take the counts apart: calls that have begun and not ended, and those that have ended.
-func (w *Worker) inFlight() int { return int(w.counts.Load() % ended) }
-func (w *Worker) calls() uint64 { return w.counts.Load() / ended }
-
-// reusable reports whether another thread may have the worker: nobody waits for an answer on it, and its channel, if it
-// has one, is open and between frames.
+// reusable reports whether another thread may have the worker: its channel, if it has one, is open and between frames.
 func (w *Worker) reusable() bool {
-	return !w.reserved && w.inFlight() == 0 && (w.channel == nil || w.channel.Idle())
+	return !w.reserved && (w.channel == nil || w.channel.Idle())
 }
