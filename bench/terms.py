@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Callable
 from time import perf_counter, perf_counter_ns
 from typing import Any
 
@@ -24,11 +26,26 @@ def echo(kind: str, seconds: float) -> dict[str, Any]:
     value = _value(kind)
     if call("echo", value) != value:
         raise AssertionError(f"{kind}: another value came back")
+    return _timed(lambda: call("echo", value), seconds)
+
+
+def node(kind: str, seconds: float) -> dict[str, Any]:
+    """How much of that the node needs to read the value and to write it."""
+    return {"latency": histogram(call("convert", _value(kind), int(seconds * 1000)))}
+
+
+def pickled(kind: str, seconds: float) -> dict[str, Any]:
+    """How long Python's own pickle takes to write the value and to read it."""
+    value = _value(kind)
+    return _timed(lambda: pickle.loads(pickle.dumps(value)), seconds)
+
+
+def _timed(function: Callable[[], object], seconds: float) -> dict[str, Any]:
     samples = []
     end = perf_counter() + seconds
     while perf_counter() < end:
         before = perf_counter_ns()
-        call("echo", value)
+        function()
         samples.append(perf_counter_ns() - before)
     return {"latency": histogram(samples)}
 

@@ -14,10 +14,13 @@ WHERE = {
     "paced": "calls",
     "hold": "calls",
     "echo": "terms",
+    "node": "terms",
+    "pickled": "terms",
     "payload": "terms",
     "large": "terms",
     "mapped": "flights",
     "gathered": "flights",
+    "loop": "flights",
     "submitted": "flights",
     "go": "inline",
 }

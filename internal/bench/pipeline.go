@@ -19,12 +19,14 @@ func runPipeline(ctx context.Context, l *lab, s *sheet) error {
 			return err
 		}
 	}
-	err = l.rounds(ctx, many("mapped", l.plan.mapped), many("gathered", l.plan.flight), many("submitted", l.plan.flight))
+	err = l.rounds(ctx, many("mapped", l.plan.mapped), many("gathered", l.plan.flight),
+		many("loop", l.plan.flight), many("submitted", l.plan.flight))
 	if err != nil {
 		return err
 	}
 	s.row("map", "erlang.map('double_it', range(n))", PerSecond, rates["mapped"], atLeast(500_000))
 	s.row("async_call", "async_call, gathered", PerSecond, rates["gathered"], atLeast(50_000))
+	s.row("loop", "asyncio alone: futures, gathered", PerSecond, rates["loop"], nil)
 	s.row("submit", "submit", PerSecond, rates["submitted"], nil)
 	return nil
 }

@@ -28,17 +28,22 @@ func echoes(ctx context.Context, l *lab, s *sheet) error {
 		{"str", "a str of 1 MB", 1200 * time.Microsecond},
 		{"dicts", "1,000 small dicts", time.Millisecond},
 	}
-	p50 := make([]Samples, len(kinds))
+	// An echo, and beside it what the node needs for one, and Python's pickle for as much.
+	ways := []string{"echo", "node", "pickled"}
+	p50 := map[string]Samples{}
 	rates := map[int]Samples{}
 	var measurements []func() error
-	for i, kind := range kinds {
-		measurements = append(measurements, func() error {
-			a, err := w.ask(request{"do": "echo", "kind": kind.name, "seconds": l.plan.short.Seconds()})
-			if err == nil {
-				p50[i] = append(p50[i], a.Latency.Percentile(50))
-			}
-			return err
-		})
+	for _, kind := range kinds {
+		for _, way := range ways {
+			measurements = append(measurements, func() error {
+				a, err := w.ask(request{"do": way, "kind": kind.name, "seconds": l.plan.short.Seconds()})
+				if err == nil {
+					name := kind.name + "_" + way
+					p50[name] = append(p50[name], a.Latency.Percentile(50))
+				}
+				return err
+			})
+		}
 	}
 	for _, size := range l.plan.payloads {
 		measurements = append(measurements, func() error {
@@ -52,8 +57,10 @@ func echoes(ctx context.Context, l *lab, s *sheet) error {
 	if err := l.rounds(ctx, measurements...); err != nil {
 		return err
 	}
-	for i, kind := range kinds {
-		s.row(kind.name, kind.what+", p50", Nanoseconds, p50[i], atMost(float64(kind.aim)))
+	for _, kind := range kinds {
+		s.row(kind.name, kind.what+", p50", Nanoseconds, p50[kind.name+"_echo"], atMost(float64(kind.aim)))
+		s.row(kind.name+"_node", "  of that, the node: to read it and to write it", Nanoseconds, p50[kind.name+"_node"], nil)
+		s.row(kind.name+"_pickle", "  Python's pickle, to compare", Nanoseconds, p50[kind.name+"_pickled"], nil)
 	}
 	for _, size := range l.plan.payloads {
 		s.row(fmt.Sprint("bytes_", size), "bytes of "+binarySize(size), PerSecond, rates[size], nil)
