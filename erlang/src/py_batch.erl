@@ -172,7 +172,7 @@ run(Index, [], Done, #work{batch = #batch{id = Id, claims = Claims}}) ->
 %% has nothing to do with either.
 -spec clean(#work{}) -> boolean().
 clean(#work{channel = Channel}) ->
-    _ = erase(),
+    ok = py_registry:clear(),
     _ = process_flag(trap_exit, false),
     case process_info(self(), [links, monitors, message_queue_len, registered_name]) of
         [{links, [Channel]}, {monitors, []}, {message_queue_len, 0}, {registered_name, []}] -> true;

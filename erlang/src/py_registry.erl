@@ -4,7 +4,7 @@
 %% crash below loses a registration.
 -module(py_registry).
 
--export([new/0, add/2, remove/1, lookup/1, names/0, count/0, name/1, count_name/0]).
+-export([new/0, add/2, remove/1, lookup/1, clear/0, names/0, count/0, name/1, count_name/0]).
 -export_type([name/0, target/0]).
 
 -type name() :: atom() | binary() | string().
@@ -59,6 +59,14 @@ lookup(Name, Change) ->
         [] ->
             error
     end.
+
+%% @doc Erases the calling process's dictionary, but for its last look-up.
+-spec clear() -> ok.
+clear() ->
+    Last = get(?LAST),
+    _ = erase(),
+    _ = Last =:= undefined orelse put(?LAST, Last),
+    ok.
 
 %% @doc All names, sorted.
 -spec names() -> [binary()].
