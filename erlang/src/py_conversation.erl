@@ -17,6 +17,8 @@
     handler :: pid(),
     next_id = 1 :: py_frame:id(),
     calls = 0 :: non_neg_integer(),
+    %% Whether the process has been given room for large calls.
+    roomy = false :: boolean(),
     space = none :: space(),
     %% Calls of Python that wait inside each other, and how many may.
     depth = 0 :: non_neg_integer(),
@@ -36,6 +38,10 @@
 -type space() :: none | pid().
 
 -define(KEY, '$py_conversation').
+
+%% A call of so many bytes is large; and so much room, in words, is made for one at most.
+-define(LARGE, 16#1000).
+-define(ROOM, 16#40000).
 
 %% For Python to end a call that nobody waits for any more.
 -define(GRACE, 5000).
@@ -74,9 +80,13 @@ cancel(#conversation{channel = Channel} = Conversation) ->
 
 %% @doc Runs what a call or cast frame asks for, in this process, and answers a call.
 -spec serve({call | cast, py_frame:id(), binary()}, conversation()) -> {ok, conversation()} | {error, term()}.
-serve({call, Id, Payload}, #conversation{calls = Calls} = Conversation) ->
-    {Answer, Conversation1} = run(decode(Payload, Conversation), Conversation#conversation{calls = Calls + 1}),
-    answer(Id, Answer, settle(Conversation1));
+serve({call, Id, Payload}, Conversation) ->
+    Size = byte_size(Payload),
+    #conversation{calls = Calls} = Conversation1 = make_room(Size, Conversation),
+    {Answer, Conversation2} = run(decode(Payload, Conversation), Conversation1#conversation{calls = Calls + 1}),
+    Answered = answer(Id, Answer, settle(Conversation2)),
+    _ = collect(Size, Conversation),
+    Answered;
 serve({cast, _Id, Payload}, #conversation{calls = Calls} = Conversation) ->
     %% No Python thread waits for it, so it finds none to call back.
     case run(decode(Payload, Conversation)) of
@@ -84,6 +94,24 @@ serve({cast, _Id, Payload}, #conversation{calls = Calls} = Conversation) ->
         {error, Failure} -> logger:warning(#{what => py_cast_failed, failure => Failure})
     end,
     {ok, Conversation#conversation{calls = Calls + 1}}.
+
+%% A term that does not find room in the heap comes into a fragment beside it, and is copied at once, by the collection that this causes. A word
+%% for each byte is about what lists of numbers need.
+-spec make_room(non_neg_integer(), conversation()) -> conversation().
+make_room(Size, #conversation{roomy = false} = Conversation) when Size < ?LARGE ->
+    Conversation;
+make_room(Size, Conversation) when Size < ?LARGE ->
+    {min_heap_size, Words} = erlang:system_info(min_heap_size),
+    _ = process_flag(min_heap_size, Words),
+    Conversation#conversation{roomy = false};
+make_room(Size, Conversation) ->
+    _ = process_flag(min_heap_size, min(Size, ?ROOM)),
+    Conversation#conversation{roomy = true}.
+
+%% After a large call next to nothing is left alive: to collect now is cheap, makes the room for the next one, and lets go of large binaries.
+-spec collect(non_neg_integer(), conversation()) -> boolean().
+collect(Size, #conversation{depth = 0}) when Size >= ?LARGE -> erlang:garbage_collect();
+collect(_Size, _Conversation) -> false.
 
 -type asked() :: {ok, {Target :: term(), Args :: term()}} | {error, py_failure:failure()}.
 

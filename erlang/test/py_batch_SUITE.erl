@@ -261,7 +261,12 @@ left_state(_) ->
     {Socket, _} = py_client:async(),
     ok = py:register_function(state, fun([X]) -> {put(state, X), process_flag(trap_exit, true), monitors()} end),
     calls(Socket, 1, <<"state">>, [a, b, c]),
-    ?assertEqual(lists:duplicate(3, {undefined, false, 0}), results(Socket, 1, 3)).
+    ?assertEqual(lists:duplicate(3, {undefined, false, 0}), results(Socket, 1, 3)),
+    %% What can be undone lets the process go on.
+    ok = py:register_function(undone, fun([X]) -> {put(state, X), process_flag(trap_exit, true), self()} end),
+    calls(Socket, 2, <<"undone">>, [a, b, c]),
+    [{_, _, Pid} | _] = Results = results(Socket, 2, 3),
+    ?assertEqual(lists:duplicate(3, {undefined, false, Pid}), Results).
 
 monitors() ->
     {monitors, Monitors} = process_info(self(), monitors),

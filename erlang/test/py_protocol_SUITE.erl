@@ -11,7 +11,7 @@ suite() -> [{timetrap, {seconds, 30}}].
 all() ->
     [
         handshake, refused_version, not_a_hello, call_before_hello, unknown_token, silent_client,
-        call, registered_and_functions, unregister, module_function, names, byte_by_byte, two_frames_in_one, large_frames,
+        call, registered_and_functions, unregister, module_function, names, byte_by_byte, two_frames_in_one, large_frames, large_call_leaves_nothing,
         not_registered, error_shapes, unicode_reason, wrong_arguments, stack, huge_reason,
         garbage_length, garbage_kind, stray_reply, over_limit_frame, over_limit_result,
         compressed_term, unknown_atom, unknown_atom_allowed, equal_keys, trailing_bytes, not_a_call,
@@ -125,6 +125,23 @@ two_frames_in_one(_) ->
     py_client:send(Socket, First),
     py_client:send(Socket, Rest),
     [{3, N, Twice} = py_client:recv(Socket) || N <- [1, 2, 3], Twice <- [2 * N]].
+
+%% A handler that waits holds nothing of the large call that it has answered, but room for the next; and with a small one not even that.
+large_call_leaves_nothing(_) ->
+    {Socket, Handler} = py_client:thread(),
+    Room = fun() ->
+        _ = sys:get_state(Handler),
+        {garbage_collection, Info} = process_info(Handler, garbage_collection),
+        proplists:get_value(min_heap_size, Info)
+    end,
+    Usual = Room(),
+    Large = binary:copy(<<255>>, 1 bsl 20),
+    {3, 1, [Large]} = py_client:call(Socket, <<"args">>, [Large]),
+    ?assert(Room() > Usual),
+    {binary, Held} = process_info(Handler, binary),
+    ?assertEqual([], [Size || {_, Size, _} <- Held, Size >= byte_size(Large)]),
+    {3, 1, 42} = py_client:call(Socket, <<"double_it">>, [21]),
+    ?assertEqual(Usual, Room()).
 
 large_frames(_) ->
     {Socket, _} = py_client:thread(),
