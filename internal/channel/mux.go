@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -19,6 +20,8 @@ type Mux struct {
 	options *Options
 	answer  func([]Answer) error
 	gone    func(*Mux, error)
+
+	bytesIn, bytesOut atomic.Uint64 // of frames, but for the handshake's
 
 	mu      sync.Mutex
 	work    *sync.Cond
@@ -91,12 +94,19 @@ func (m *Mux) put(k Kind, id uint32, payload ...[]byte) error {
 	}
 	var header [HeaderSize]byte
 	PutHeader(header[:], size, k, id)
+	m.bytesOut.Add(uint64(HeaderSize + size))
 	m.out = append(slices.Grow(m.out, HeaderSize+size), header[:]...)
 	for _, piece := range payload {
 		m.out = append(m.out, piece...)
 	}
 	return nil
 }
+
+// BytesIn returns how many bytes of answers have come so far.
+func (m *Mux) BytesIn() uint64 { return m.bytesIn.Load() }
+
+// BytesOut returns how many bytes have been sent so far, or wait for it.
+func (m *Mux) BytesOut() uint64 { return m.bytesOut.Load() }
 
 // Close ends the connection; gone is called.
 func (m *Mux) Close() {
@@ -147,6 +157,9 @@ func (m *Mux) serve() error {
 	for {
 		answers, err := in.answers()
 		if err == nil {
+			for i := range answers {
+				m.bytesIn.Add(uint64(HeaderSize + len(answers[i].Payload)))
+			}
 			err = m.answer(answers)
 		}
 		if err != nil {

@@ -31,6 +31,8 @@ type async struct {
 	last    uint32       // id given out
 	byToken map[uint64]*submission
 	byID    map[uint32]*submission
+	ended   uint64 // submissions so far
+	in, out uint64 // bytes of connections that are lost
 	batches map[uint32]*batch
 	ready   []completion
 	taken   int // of ready
@@ -106,6 +108,20 @@ func (e *Engine) muxLocked() *channel.Mux {
 	return a.mux
 }
 
+// count adds the submitted calls, and what has gone over the node's channel.
+func (a *async) count(s *Stats) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s.Calls += a.ended
+	s.InFlight += len(a.byToken)
+	s.BytesIn += a.in
+	s.BytesOut += a.out
+	if a.mux != nil {
+		s.BytesIn += a.mux.BytesIn()
+		s.BytesOut += a.mux.BytesOut()
+	}
+}
+
 // underWay reports whether the node has calls to answer.
 func (a *async) underWay() bool {
 	a.mu.Lock()
@@ -145,6 +161,8 @@ func (a *async) lost(mux *channel.Mux, err error) {
 	a.mu.Lock()
 	if a.mux == mux {
 		a.mux = nil
+		a.in += mux.BytesIn()
+		a.out += mux.BytesOut()
 	}
 	for _, sub := range a.byID {
 		a.completeLocked(sub, false, failed)
@@ -169,6 +187,7 @@ func (a *async) completeLocked(sub *submission, ok bool, payload []byte) bool {
 	}
 	delete(a.byToken, sub.token)
 	delete(a.byID, sub.id)
+	a.ended++
 	if sub.timer != nil {
 		sub.timer.Stop()
 	}

@@ -144,20 +144,20 @@ func (e *Engine) Init() error {
 	})
 }
 
-// Stats are the figures of the workers, and of the calls of functions that threads have made or wait in.
+// Stats are the figures of the workers, and of the calls of functions, however they are made.
 type Stats struct {
 	worker.Stats
-	Calls    uint64 // done
+	Calls    uint64 // that have ended
 	Lent     uint64 // of these: without a step
 	InFlight int
 }
 
 // Stats returns the figures of this moment.
 func (e *Engine) Stats() Stats {
-	c := e.sessions.counts()
-	st := Stats{Stats: e.pool.Stats(), Calls: c.Calls, Lent: c.Lent, InFlight: int(c.InFlight)}
-	st.BytesIn += c.BytesIn
-	st.BytesOut += c.BytesOut
+	st := Stats{Stats: e.pool.Stats()}
+	e.sessions.count(&st)
+	e.async.count(&st)
+	e.pipes.count(&st)
 	return st
 }
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/erlpy/erlpy/internal/cpython"
 )
@@ -15,6 +16,19 @@ type pipes struct {
 	last   uint64
 	byID   map[uint64]*pipe
 	closed bool
+	ended  atomic.Uint64 // calls of all maps so far
+}
+
+// count adds the calls of all maps.
+func (r *pipes) count(s *Stats) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, p := range r.byID {
+		p.mu.Lock()
+		s.InFlight += p.flight
+		p.mu.Unlock()
+	}
+	s.Calls += r.ended.Load()
 }
 
 func (r *pipes) get(id uint64) *pipe {

@@ -39,6 +39,7 @@ type pipe struct {
 	first  uint64
 	last   uint64 // first to last - 1 are the items whose results Python has not got
 	ring   []slot // by number modulo its length, a power of 2
+	flight int    // of these items, those that have no result yet
 	flying map[*batch]struct{}
 	waiter int // wake descriptor of the thread that waits for a result; else -1
 	closed bool
@@ -81,6 +82,7 @@ func (p *pipe) put(item []byte) {
 		return
 	}
 	n := p.last
+	p.flight++
 	if p.last++; p.last-p.first > uint64(len(p.ring)) {
 		p.grow()
 	}
@@ -145,6 +147,7 @@ func (p *pipe) set(n uint64, state slotState, count int, payload []byte) {
 	if p.closed {
 		return
 	}
+	p.end(count)
 	*p.slot(n) = slot{state, uint32(count), payload}
 	for i := n + 1; i < n+uint64(count); i++ {
 		p.slot(i).state = covered
@@ -153,6 +156,11 @@ func (p *pipe) set(n uint64, state slotState, count int, payload []byte) {
 		wake(p.waiter)
 		p.waiter = -1
 	}
+}
+
+func (p *pipe) end(count int) {
+	p.flight -= count
+	p.e.pipes.ended.Add(uint64(count))
 }
 
 // take hands the results that are ready to the thread, in the layout of shim.h. It reports whether there were any; if not, the thread will be
@@ -201,6 +209,7 @@ func (p *pipe) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
+	p.end(p.flight)
 	p.timer.Stop()
 	p.e.async.forget(p.flying)
 	p.flying, p.ring, p.in = nil, nil, items{}

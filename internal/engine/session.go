@@ -125,19 +125,23 @@ func (r *sessions) remove(handle uint64) {
 	r.slots.Store(&slots)
 }
 
-// counts are the figures of all threads.
-func (r *sessions) counts() cpython.Counts {
+// count adds what all threads have called themselves.
+func (r *sessions) count(s *Stats) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	sum := r.past
 	if slots := r.slots.Load(); slots != nil {
-		for _, s := range *slots {
-			if s != nil {
-				sum = sum.Plus(s.t.Counts())
+		for _, x := range *slots {
+			if x != nil {
+				sum = sum.Plus(x.t.Counts())
 			}
 		}
 	}
-	return sum
+	s.Calls += sum.Calls
+	s.Lent += sum.Lent
+	s.InFlight += int(sum.InFlight)
+	s.BytesIn += sum.BytesIn
+	s.BytesOut += sum.BytesOut
 }
 
 // session returns the thread's session, made on its first step.

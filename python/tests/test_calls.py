@@ -58,24 +58,6 @@ def test_calls_in_a_row_on_one_thread_use_one_worker() -> None:
     assert len(workers) == 1 and None not in workers
 
 
-def test_stats_count_calls() -> None:
-    before = erlang.stats()
-    for _ in range(10):
-        erlang.call("double_it", 1)
-    after = erlang.stats()
-    assert after["calls"] == before["calls"] + 10
-    assert after["in_flight"] == before["in_flight"]
-
-
-@pytest.mark.beam
-def test_bytes_are_counted() -> None:
-    before = erlang.stats()
-    assert erlang.call("size", b"\xff" * 10_000) == 10_000
-    after = erlang.stats()
-    assert after["bytes_out"] - before["bytes_out"] > 10_000
-    assert after["bytes_in"] > before["bytes_in"]
-
-
 @pytest.mark.beam
 def test_self_is_the_handler_that_runs_the_function() -> None:
     handler = erlang.self()
