@@ -28,8 +28,9 @@ var (
 		paced/1_p50 paced/1_block_p50 paced/1_cpu paced/1_block_cpu paced/1_cpu_to_block
 		paced/16_p50 paced/16_block_p50 paced/16_cpu paced/16_block_cpu paced/16_cpu_to_block
 		go/name go/bound go/nothing go/name_to_nothing go/bound_to_nothing
-		terms/list terms/str terms/dicts terms/bytes_1 terms/bytes_4096 terms/bytes_1048576 terms/peak
-		pipeline/map pipeline/async_call pipeline/submit
+		terms/list terms/list_node terms/list_pickle terms/str terms/str_node terms/str_pickle terms/dicts terms/dicts_node terms/dicts_pickle
+		terms/bytes_1 terms/bytes_4096 terms/bytes_1048576 terms/peak
+		pipeline/map pipeline/async_call pipeline/loop pipeline/submit
 		memory/host memory/node memory/both
 		parallel/one_host parallel/two_hosts parallel/speed_up
 		py_call/p50 py_call/p99 py_call/rate`)
