@@ -100,7 +100,7 @@ assert erlang.stats()['reconnects'] >= 1, erlang.stats()`)
 	})
 }
 
-// The node's functions are called without entering Go, beside Go functions too, and by Exec; a name that has been a Go function's is not. The node is looked
+// The node's functions are called without entering Go, beside Go functions too; a name that has been a Go function's is not. The node is looked
 // for until it answers, so that a thread has its channel to itself from the second call on.
 func TestNodesFunctionsBesideGos(t *testing.T) {
 	isolated(t, func(t *testing.T) {
@@ -130,11 +130,6 @@ threading.Thread(target=work).start()`)
 			}
 		}
 		ask(4, "8", 9)
-		before := rt.LentCalls()
-		must(t, rt, "for x in range(10): erlang.call('double_it', x)")
-		if n := rt.LentCalls() - before; n != 9 {
-			t.Errorf("%d of 10 calls of Exec did without Go, want 9", n)
-		}
 		register := func(name string) {
 			t.Helper()
 			if err := rt.Register(name, func(x int) int { return -x }); err != nil {
@@ -153,8 +148,8 @@ threading.Thread(target=work).start()`)
 	})
 }
 
-// Go is told when answers keep coming after the looks for them, and looks less.
-func TestLateAnswers(t *testing.T) {
+// Go is told when answers keep coming after the looks for them, and looks less; and it makes the calls of Exec itself, which may be interrupted.
+func TestCallsThatGoMakes(t *testing.T) {
 	isolated(t, func(t *testing.T) {
 		socket := filepath.Join(t.TempDir(), "s")
 		startNode(t, socket)
@@ -179,7 +174,13 @@ def late():
 			must(t, rt, code)
 			return rt.LentCalls() - before
 		}
+		if n := lent("prompt()"); n != 0 {
+			t.Errorf("%d calls of Exec did without Go", n)
+		}
 		prompt := lent("on_a_thread(prompt)")
+		if prompt == 0 {
+			t.Error("all calls of a thread went through Go")
+		}
 		late := lent("on_a_thread(late)")
 		t.Logf("of 1000 prompt calls %d did without Go, of as many and 1000 late ones %d", prompt, late)
 		if late > 1000+100 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -62,6 +63,36 @@ func TestEveryContextWaits(t *testing.T) {
 			t.Errorf("got %v, want a CallError that names MaxContexts", err)
 		}
 		must(t, rt, "1")
+	})
+}
+
+// A context that is quick, or waits for the GIL, waits for no function: its turn will come.
+func TestQuickFunctionsInEveryContext(t *testing.T) {
+	isolated(t, func(t *testing.T) {
+		rt, err := erlpy.Start(t.Context(), erlpy.Options{MaxContexts: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rt.Close()
+		if err := rt.Register("double", func(x int) int { return 2 * x }); err != nil {
+			t.Fatal(err)
+		}
+		must(t, rt, `
+import erlang
+def many():
+    for i in range(200): erlang.call('double', i)`)
+		var callers sync.WaitGroup
+		for range 8 {
+			callers.Go(func() {
+				for range 100 {
+					if _, err := rt.Call(t.Context(), "__main__", "many"); err != nil {
+						t.Errorf("many: %v", err)
+						return
+					}
+				}
+			})
+		}
+		callers.Wait()
 	})
 }
 

@@ -32,7 +32,7 @@ func (e *Engine) converse(t *cpython.Thread, s *session) cpython.Action {
 					continue
 				}
 				if x.cast {
-					s.pop()
+					e.finish(s)
 					return e.done(t, nil)
 				}
 				x.phase = receiving
@@ -67,7 +67,7 @@ func (e *Engine) converse(t *cpython.Thread, s *session) cpython.Action {
 			return cpython.Sleep
 		case x.phase == receiving && x.op == "self":
 			handler := x.ch.Handler()
-			s.pop()
+			e.finish(s)
 			return e.done(t, handler)
 		}
 	}
@@ -132,7 +132,7 @@ func (e *Engine) received(t *cpython.Thread, s *session, h channel.Header) cpyth
 		}
 		t.SetLen(channel.HeaderSize + h.Size)
 		ch := x.ch
-		s.pop()
+		e.finish(s)
 		e.lend(t, s, ch)
 		if h.Kind == channel.OK {
 			return cpython.Done
@@ -181,7 +181,7 @@ func (e *Engine) failed(t *cpython.Thread, s *session, err error) cpython.Action
 	case errors.As(err, &limit) && x.kind == incoming: // the result is too large for the node: that is what it is told
 		return e.refuse(t, s, err)
 	case errors.As(err, &limit): // nothing was sent, the channel is good
-		s.pop()
+		e.finish(s)
 		return e.fail(t, err)
 	case errors.Is(err, channel.ErrStale) && x.kind == outgoing && !x.retried && s.alone():
 		// The handler had gone while this worker was idle. It has seen nothing of the call: a new one may.
@@ -214,7 +214,7 @@ func (e *Engine) end(t *cpython.Thread, s *session, err error) cpython.Action {
 		s.pop()
 		return e.end(t, s, err)
 	}
-	s.pop()
+	e.finish(s)
 	switch {
 	case x.kind == listening && (x.phase == receiving || e.closing.Load()):
 		return cpython.Closed

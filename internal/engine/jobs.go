@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/erlpy/erlpy/etf"
 	"github.com/erlpy/erlpy/internal/cpython"
@@ -32,8 +33,8 @@ type server struct {
 	main     bool
 	wake     int // descriptor; -1 when the thread is gone
 	job      *job
-	spawning bool // runs the call that starts the next server
-	thread   *cpython.Thread
+	spawning bool         // runs the call that starts the next server
+	inCall   atomic.Int32 // calls of Go or Erlang that its Python code waits for
 }
 
 // jobs matches calls and servers. There is always an idle server, or one on its way, until max are there: the last one to become
@@ -117,7 +118,7 @@ func (q *jobs) stuck() bool {
 	}
 	waiting := 0
 	for _, s := range q.all {
-		if s.thread.Counts().InFlight > 0 {
+		if s.inCall.Load() > 0 {
 			waiting++
 		}
 	}
@@ -196,8 +197,9 @@ func (e *Engine) serveJobs(t *cpython.Thread, s *session, main bool) cpython.Act
 	if err := makeWakeFD(t); err != nil {
 		return e.fail(t, err)
 	}
-	srv := &server{jobs: &e.jobs, thread: t, main: main, wake: t.WakeFD()}
+	srv := &server{jobs: &e.jobs, main: main, wake: t.WakeFD()}
 	s.push(entry{kind: jobServer, server: srv})
+	s.server = srv
 	if !main {
 		e.jobs.mu.Lock()
 		e.jobs.all = append(e.jobs.all, srv)

@@ -10,8 +10,8 @@ import (
 
 // lend lends a channel on which a call has just ended well.
 func (e *Engine) lend(t *cpython.Thread, s *session, ch *channel.Channel) {
-	if len(s.forgotten) > 0 {
-		return // an answer that nobody waits for comes first
+	if s.server != nil || len(s.forgotten) > 0 {
+		return // who may interrupt a job counts its calls; an answer that nobody waits for comes first
 	}
 	if l, ok := ch.Lend(); ok {
 		t.Lend(cpython.Loan(l))
@@ -36,5 +36,6 @@ func (e *Engine) continueLent(t *cpython.Thread, s *session, r cpython.Returned)
 		phase = sending
 	}
 	s.push(entry{kind: outgoing, phase: phase, id: r.ID, ch: ch})
+	s.begin()
 	return e.converse(t, s)
 }

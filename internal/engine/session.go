@@ -14,6 +14,7 @@ import (
 type session struct {
 	t      *cpython.Thread
 	w      *worker.Worker // nil until the thread calls something, or serves the node
+	server *server        // when the thread serves the Go program's calls
 	stack  []entry
 	casts  casts
 	streak int // see takeTurn
@@ -65,6 +66,19 @@ func (s *session) nesting() int {
 		}
 	}
 	return n
+}
+
+// begin and end say when a server waits for a function: from its start to its end, and not for the GIL, or to get into Go.
+func (s *session) begin() {
+	if s.server != nil {
+		s.server.inCall.Add(1)
+	}
+}
+
+func (s *session) end() {
+	if s.server != nil {
+		s.server.inCall.Add(-1)
+	}
 }
 
 // alone reports whether nothing below the youngest entry is on the same channel.

@@ -100,7 +100,9 @@ func (e *Engine) begin(t *cpython.Thread, cast bool) cpython.Action {
 		}
 		// The fast way, right here, on the calling thread's own goroutine, and in no function of its own: see ONE_FRAME in steps.c. The result is
 		// written over the arguments, which have been decoded by then, in the same memory.
+		s.begin()
 		out, err := f.Call(context.Background(), args, t.Bytes()[:cpython.HeaderSize])
+		s.end()
 		return e.result(t, out, err)
 	}
 	if e.channel == nil {
@@ -111,6 +113,7 @@ func (e *Engine) begin(t *cpython.Thread, cast bool) cpython.Action {
 	}
 	e.takeTurn(t, s)
 	s.push(entry{kind: outgoing, cast: cast})
+	s.begin()
 	return e.converse(t, s)
 }
 
@@ -190,7 +193,7 @@ func (e *Engine) abort(s *session) cpython.Action {
 	case x.kind == listening:
 		s.drop()
 	}
-	s.pop()
+	e.finish(s)
 	return cpython.Failed
 }
 
@@ -205,8 +208,16 @@ func (e *Engine) timeout(t *cpython.Thread, s *session) cpython.Action {
 			s.drop() // a late reply must never be seen
 		}
 	}
-	s.pop()
+	e.finish(s)
 	return e.fail(t, timeoutError(t.Timeout()))
+}
+
+// finish takes the youngest entry off the stack.
+func (e *Engine) finish(s *session) {
+	if k := s.top().kind; k == outgoing || k == task {
+		s.end()
+	}
+	s.pop()
 }
 
 // operation serves the shim's own questions. Only those that need the node bind a worker.
@@ -251,6 +262,7 @@ func (e *Engine) operation(t *cpython.Thread, op string, args []byte) cpython.Ac
 		return e.fail(t, err)
 	}
 	s.push(entry{kind: outgoing, op: op})
+	s.begin()
 	return e.converse(t, s)
 }
 

@@ -34,6 +34,7 @@ func (e *Engine) startTask(t *cpython.Thread, s *session, f *funcs.Func, args []
 	ctx, cancel := context.WithCancel(context.Background())
 	g := &goTask{cancel: cancel, wake: t.WakeFD()}
 	s.push(entry{kind: task, task: g})
+	s.begin()
 	go g.run(context.WithValue(ctx, taskKey{}, g), f, args)
 	return e.resumeTask(t, s)
 }
@@ -113,11 +114,11 @@ func (e *Engine) resumeTask(t *cpython.Thread, s *session) cpython.Action {
 	switch {
 	case g.done.Load():
 		g.leave()
-		s.pop()
+		e.finish(s)
 		return e.result(t, g.out, g.err)
 	case e.closing.Load():
 		g.abandon()
-		s.pop()
+		e.finish(s)
 		return e.fail(t, errClosing)
 	}
 	for j := g.next(); j != nil; j = g.next() {
