@@ -108,9 +108,10 @@ make_room(Size, Conversation) ->
     _ = process_flag(min_heap_size, min(Size, ?ROOM)),
     Conversation#conversation{roomy = true}.
 
-%% After a large call next to nothing is left alive: to collect now is cheap, makes the room for the next one, and lets go of large binaries.
+%% After a large call next to nothing is left alive: to collect now is cheap, makes the room for the next one, and lets go of large binaries. A
+%% context's process ends with the call.
 -spec collect(non_neg_integer(), conversation()) -> boolean().
-collect(Size, #conversation{depth = 0}) when Size >= ?LARGE -> erlang:garbage_collect();
+collect(Size, #conversation{depth = 0, handler = Handler}) when Size >= ?LARGE, Handler =:= self() -> erlang:garbage_collect();
 collect(_Size, _Conversation) -> false.
 
 -type asked() :: {ok, {Target :: term(), Args :: term()}} | {error, py_failure:failure()}.

@@ -11,12 +11,12 @@ suite() -> [{timetrap, {seconds, 30}}].
 all() ->
     [
         handshake, refused_version, not_a_hello, call_before_hello, unknown_token, silent_client,
-        call, registered_and_functions, unregister, module_function, names, byte_by_byte, two_frames_in_one, large_frames, large_call_leaves_nothing,
+        call, registered_and_functions, unregister, module_function, names, byte_by_byte, two_frames_in_one, large_frames,
         not_registered, error_shapes, unicode_reason, wrong_arguments, stack, huge_reason,
         garbage_length, garbage_kind, stray_reply, over_limit_frame, over_limit_result,
         compressed_term, unknown_atom, unknown_atom_allowed, equal_keys, trailing_bytes, not_a_call,
         killed_in_mid_call, end_of_file, end_of_file_in_frame, bye, cast, stray_message, get_status, suspend_resume, shutdown_in_call,
-        trap_exit_shutdown, worker_limit, worker_place_freed, handler_reuse, many_at_once, stats, coordinator_crash,
+        trap_exit_shutdown,
         nested_call, nested_error, nested_timeout, nested_keeps_mailbox, thread_is_no_context,
         load_file, load_errors
     ].
@@ -29,8 +29,6 @@ init_per_testcase(Case, Config) ->
 end_per_testcase(_Case, _Config) ->
     py_client:stop_app().
 
-settings(worker_limit) -> [{max_workers, 2}];
-settings(worker_place_freed) -> [{max_workers, 1}];
 settings(over_limit_frame) -> [{max_frame, 65536}];
 settings(over_limit_result) -> [{max_frame, 65536}];
 settings(huge_reason) -> [{max_frame, 65536}];
@@ -125,23 +123,6 @@ two_frames_in_one(_) ->
     py_client:send(Socket, First),
     py_client:send(Socket, Rest),
     [{3, N, Twice} = py_client:recv(Socket) || N <- [1, 2, 3], Twice <- [2 * N]].
-
-%% A handler that waits holds nothing of the large call that it has answered, but room for the next; and with a small one not even that.
-large_call_leaves_nothing(_) ->
-    {Socket, Handler} = py_client:thread(),
-    Room = fun() ->
-        _ = sys:get_state(Handler),
-        {garbage_collection, Info} = process_info(Handler, garbage_collection),
-        proplists:get_value(min_heap_size, Info)
-    end,
-    Usual = Room(),
-    Large = binary:copy(<<255>>, 1 bsl 20),
-    {3, 1, [Large]} = py_client:call(Socket, <<"args">>, [Large]),
-    ?assert(Room() > Usual),
-    {binary, Held} = process_info(Handler, binary),
-    ?assertEqual([], [Size || {_, Size, _} <- Held, Size >= byte_size(Large)]),
-    {3, 1, 42} = py_client:call(Socket, <<"double_it">>, [21]),
-    ?assertEqual(Usual, Room()).
 
 large_frames(_) ->
     {Socket, _} = py_client:thread(),
@@ -365,73 +346,6 @@ trap_exit_shutdown(_) ->
     {Time, ok} = timer:tc(fun() -> application:stop(erlang_python) end),
     receive {'DOWN', Monitor, _, _, Reason} -> ?assertEqual({shutdown, shutdown}, Reason) after 0 -> error(lives) end,
     ?assert(Time < 500000).
-
-%% Workers
-
-worker_limit(_) ->
-    {A, _} = py_client:thread(),
-    {_B, _} = py_client:thread(),
-    C = py_client:connect(),
-    {4, {refused, Text}} = py_client:hello(C),
-    ?assertEqual(<<"too many workers: 2 are connected (setting max_workers)">>, Text),
-    ?assert(py_client:eof(C)),
-    {3, 1, 42} = py_client:call(A, <<"double_it">>, [21]).
-
-worker_place_freed(_) ->
-    {A, Handler} = py_client:thread(),
-    Monitor = monitor(process, Handler),
-    py_client:close(A),
-    receive {'DOWN', Monitor, _, _, _} -> ok end,
-    %% The coordinator hears of it in the same moment; asking it something orders the two.
-    _ = py_client:path(),
-    {_, _} = py_client:thread().
-
-handler_reuse(_) ->
-    {Socket, Handler} = py_client:thread(),
-    [{3, 1, Handler} = py_client:call(Socket, <<"whoami">>, []) || _ <- lists:seq(1, 100)].
-
-many_at_once(_) ->
-    Me = self(),
-    Clients = [spawn_link(fun() ->
-        {Socket, Handler} = py_client:thread(),
-        receive go -> ok end,
-        [{3, 1, {N, I}} = py_client:call(Socket, <<"echo">>, [{N, I}]) || I <- lists:seq(1, 200)],
-        Me ! {done, Handler, self()},
-        receive stop -> ok end
-    end) || N <- lists:seq(1, 64)],
-    [Client ! go || Client <- Clients],
-    Handlers = [receive {done, Handler, Client} -> Handler end || Client <- Clients],
-    ?assertEqual(64, length(lists:usort(Handlers))),
-    {ok, #{handlers := Known}} = py:stats(),
-    ?assertEqual(lists:sort(Handlers), lists:sort(Known)),
-    [Client ! stop || Client <- Clients].
-
-stats(_) ->
-    {ok, #{handlers := [], functions := N, hosts := 0, contexts := 0, contexts_idle := 0}} = py:stats(),
-    ok = py:register_function(one_more, fun([]) -> ok end),
-    {Socket, Handler} = py_client:thread(),
-    ?assertMatch({ok, #{handlers := [Handler], functions := M}} when M =:= N + 1, py:stats()),
-    py_client:close(Socket).
-
-coordinator_crash(_) ->
-    Path = py_client:path(),
-    {Socket, Handler} = py_client:thread(),
-    Old = whereis(py_coordinator),
-    Monitor = monitor(process, Old),
-    exit(Old, kill),
-    receive {'DOWN', Monitor, _, _, _} -> ok end,
-    renamed(Old),
-    {3, 1, 42} = py_client:call(Socket, <<"double_it">>, [21]),
-    ?assertEqual(Path, py_client:path()),
-    ?assertMatch({ok, #{handlers := [Handler]}}, py:stats()),
-    {_, _} = py_client:thread().
-
-renamed(Old) ->
-    case whereis(py_coordinator) of
-        %% The supervisor answers when it is through with the others, too.
-        New when is_pid(New), New =/= Old -> _ = supervisor:which_children(py_sup), ok;
-        _ -> erlang:yield(), renamed(Old)
-    end.
 
 %% Nested calls
 

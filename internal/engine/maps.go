@@ -25,7 +25,7 @@ func (r *pipes) count(s *Stats) {
 	defer r.mu.RUnlock()
 	for _, p := range r.byID {
 		p.mu.Lock()
-		s.InFlight += p.flight
+		s.InFlight += p.open
 		p.mu.Unlock()
 	}
 	s.Calls += r.ended.Load()

@@ -39,7 +39,7 @@ type pipe struct {
 	first  uint64
 	last   uint64 // first to last - 1 are the items whose results Python has not got
 	ring   []slot // by number modulo its length, a power of 2
-	flight int    // of these items, those that have no result yet
+	open   int    // of these items, those that have no result yet
 	flying map[*batch]struct{}
 	waiter int // wake descriptor of the thread that waits for a result; else -1
 	closed bool
@@ -82,7 +82,7 @@ func (p *pipe) put(item []byte) {
 		return
 	}
 	n := p.last
-	p.flight++
+	p.open++
 	if p.last++; p.last-p.first > uint64(len(p.ring)) {
 		p.grow()
 	}
@@ -158,8 +158,9 @@ func (p *pipe) set(n uint64, state slotState, count int, payload []byte) {
 	}
 }
 
+// end counts the ends of so many calls.
 func (p *pipe) end(count int) {
-	p.flight -= count
+	p.open -= count
 	p.e.pipes.ended.Add(uint64(count))
 }
 
@@ -209,7 +210,7 @@ func (p *pipe) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
-	p.end(p.flight)
+	p.end(p.open)
 	p.timer.Stop()
 	p.e.async.forget(p.flying)
 	p.flying, p.ring, p.in = nil, nil, items{}
