@@ -155,25 +155,25 @@ cancel(Key, #state{backlog = Backlog} = State) ->
 start(#state{writing = none, backlog = Backlog} = State) ->
     case py_backlog:next(Backlog) of
         {start, Key, Work, Backlog1} ->
-            {Job, State1} = job(Key, Work, State),
-            start(State1#state{backlog = py_backlog:started(Key, spawn_link(Job), Backlog1)});
+            {Job, Options, State1} = job(Key, Work, State),
+            start(State1#state{backlog = py_backlog:started(Key, spawn_opt(Job, [link | Options]), Backlog1)});
         {none, Backlog1} ->
             State#state{backlog = Backlog1}
     end;
 start(State) ->
     State.
 
--spec job(py_backlog:key(), py_backlog:work(), #state{}) -> {fun(() -> ok), #state{}}.
+-spec job(py_backlog:key(), py_backlog:work(), #state{}) -> {fun(() -> ok), [{min_heap_size, pos_integer()}], #state{}}.
 job(Key, Payload, #state{policy = Policy} = State) when is_reference(Key) ->
-    {fun() -> cast(Payload, Policy) end, State};
+    {fun() -> cast(Payload, Policy) end, [], State};
 job(Key, Payload, #state{policy = Policy, max_frame = MaxFrame} = State) when is_binary(Payload) ->
     Batched = is_tuple(Key),
     Channel = self(),
-    {fun() -> call(Channel, Payload, Policy, MaxFrame, Batched) end, State};
+    {fun() -> call(Channel, Payload, Policy, MaxFrame, Batched) end, [], State};
 job(Id, _Batch, #state{policy = Policy, max_frame = MaxFrame, batches = Batches} = State) ->
     {Batch, Batches1} = py_batches:start(Id, Batches),
     Channel = self(),
-    {fun() -> batch(Channel, Batch, Policy, MaxFrame) end, State#state{batches = Batches1}}.
+    {fun() -> batch(Channel, Batch, Policy, MaxFrame) end, [{min_heap_size, py_batch:heap(Batch)}], State#state{batches = Batches1}}.
 
 %% In a process of its own
 

@@ -6,7 +6,7 @@
 -module(py_batch).
 
 -export([new/2, id/1, name/1, count/1, calls/2]).
--export([start/1, work/4, split/1, ended/3, died/2, stop/1]).
+-export([start/1, heap/1, work/4, split/1, ended/3, died/2, stop/1]).
 -export([frames/2, room/0]).
 -export_type([batch/0, index/0, answer/0]).
 
@@ -31,6 +31,9 @@
 -define(TAKEN_BACK, (1 bsl 40)).
 %% Results are sent together up to so many bytes, which is less than any max_frame.
 -define(TOGETHER, 16#4000).
+%% What a call of a small function leaves on the heap, in words; and for how many at once there is to be room.
+-define(GARBAGE, 64).
+-define(ROOMY, 128).
 
 %% @doc The batch in the payload of a `calls' frame.
 -spec new(py_frame:id(), binary()) -> {ok, batch()} | error.
@@ -78,6 +81,11 @@ cut(_Index, _From, _Head, <<>>, _Items) ->
 -spec start(batch()) -> batch().
 start(Batch) ->
     Batch#batch{claims = atomics:new(1, []), table = ets:new(?MODULE, [set, public])}.
+
+%% @doc With how large a heap the process is to begin, in words: to grow to it takes longer than the calls.
+-spec heap(batch()) -> pos_integer().
+heap(#batch{count = Count}) ->
+    ?GARBAGE * min(Count, ?ROOMY).
 
 %% @doc Takes back what has not been begun: the answers there are already, and the calls that the process will not begin any more. `late': it
 %% is through, and its answers are on the way.
@@ -134,6 +142,7 @@ stop(#batch{table = Table}) ->
     channel :: pid(),
     batch :: batch(),
     name :: binary(),
+    last = none :: py_registry:last(),
     max_frame :: pos_integer()
 }).
 
@@ -152,11 +161,12 @@ work(Channel, #batch{count = Count, payload = Payload} = Batch, Policy, MaxFrame
 run(Index, [Arg | Args], Done, #work{batch = #batch{claims = Claims, table = Table}, name = Name, max_frame = MaxFrame} = Work) ->
     case atomics:add_get(Claims, 1, 1) of
         Index ->
-            {Kind, Payload} = py_function:answer(py_function:run(Name, [Arg]), MaxFrame, room()),
+            {Found, Last} = py_registry:lookup(Name, Work#work.last),
+            {Kind, Payload} = py_function:answer(py_function:run(Found, Name, [Arg]), MaxFrame, room()),
             Answer = {Index, Kind, Payload},
             true = ets:insert(Table, Answer),
             case Args =:= [] orelse clean(Work) of
-                true -> run(Index + 1, Args, [Answer | Done], Work);
+                true -> run(Index + 1, Args, [Answer | Done], Work#work{last = Last});
                 false -> left
             end;
         _ ->
@@ -172,7 +182,7 @@ run(Index, [], Done, #work{batch = #batch{id = Id, claims = Claims}}) ->
 %% has nothing to do with either.
 -spec clean(#work{}) -> boolean().
 clean(#work{channel = Channel}) ->
-    ok = py_registry:clear(),
+    _ = get() =:= [] orelse erase(),
     _ = process_flag(trap_exit, false),
     case process_info(self(), [links, monitors, message_queue_len, registered_name]) of
         [{links, [Channel]}, {monitors, []}, {message_queue_len, 0}, {registered_name, []}] -> true;

@@ -1,7 +1,7 @@
 %% @doc Python's calls of the node, from payload to payload: what is asked for, running it, and what is answered.
 -module(py_function).
 
--export([decode/2, run/2, answer/2, answer/3]).
+-export([decode/2, run/2, run/3, answer/2, answer/3]).
 -export_type([result/0]).
 
 -type result() :: {ok, term()} | {error, py_failure:failure()}.
@@ -18,12 +18,14 @@ decode(Payload, Policy) ->
 %% @doc Does what a call asks for. Never fails: whatever the registered function does short of ending its process becomes an error.
 -spec run(term(), term()) -> result().
 run(Name, Args) when is_binary(Name), is_list(Args), length(Args) >= 0 ->
-    case py_registry:lookup(Name) of
-        {ok, Target} -> apply_target(Target, Args);
-        error -> {error, py_failure:not_registered(Name)}
-    end;
+    run(py_registry:lookup(Name), Name, Args);
 run(Target, Args) ->
     py_operation:run(Target, Args).
+
+%% @doc The same for a function that has been looked up.
+-spec run(py_registry:found(), binary(), [term()]) -> result().
+run({ok, Target}, _Name, Args) -> apply_target(Target, Args);
+run(error, Name, _Args) -> {error, py_failure:not_registered(Name)}.
 
 %% @doc The kind and the payload of the frame that answers a call, within the limit.
 -spec answer(result(), pos_integer()) -> {ok | error, py_term:payload()}.

@@ -4,14 +4,19 @@
 %% crash below loses a registration.
 -module(py_registry).
 
--export([new/0, add/2, remove/1, lookup/1, clear/0, names/0, count/0, name/1, count_name/0]).
--export_type([name/0, target/0]).
+-export([new/0, add/2, remove/1, lookup/1, lookup/2, names/0, count/0, name/1, count_name/0]).
+-export_type([name/0, target/0, found/0, last/0]).
 
 -type name() :: atom() | binary() | string().
 -type target() :: fun(([term()]) -> term()) | {module(), Function :: atom()}.
 
-%% The calling process's last look-up, good until the table changes: looking there is three times as quick as in the table, which copies a
-%% fun with what it has closed over.
+-type found() :: {ok, target()} | error.
+
+%% A look-up, good until the table changes: to have it at hand is three times as quick as the table, which copies a fun with what it has closed
+%% over.
+-type last() :: none | {Change :: integer(), Name :: binary(), found()}.
+
+%% The calling process's last one.
 -define(LAST, '$py_last_lookup').
 
 %% Not a binary, so never taken for a function's name.
@@ -40,33 +45,30 @@ remove(Name) ->
 changed() ->
     atomics:add(persistent_term:get(?MODULE), 1, 1).
 
--spec lookup(binary()) -> {ok, target()} | error.
+%% @doc What a name stands for. Keeps a note of it in the calling process's dictionary, for the next time.
+-spec lookup(binary()) -> found().
 lookup(Name) ->
+    Last = case get(?LAST) of undefined -> none; Kept -> Kept end,
+    case lookup(Name, Last) of
+        {Found, Last} ->
+            Found;
+        {Found, New} ->
+            _ = put(?LAST, New),
+            Found
+    end.
+
+%% @doc The same for a caller that keeps the note itself.
+-spec lookup(binary(), last()) -> {found(), last()}.
+lookup(Name, Last) ->
     %% Before the table is looked at, so that what is found is never older than the number that it is kept under.
     Change = atomics:get(persistent_term:get(?MODULE), 1),
-    case get(?LAST) of
-        {Change, Name, Found} -> Found;
-        _ -> lookup(Name, Change)
+    case Last of
+        {Change, Name, Found} ->
+            {Found, Last};
+        _ ->
+            Found = case ets:lookup(?MODULE, Name) of [{_, Target}] -> {ok, Target}; [] -> error end,
+            {Found, {Change, Name, Found}}
     end.
-
--spec lookup(binary(), integer()) -> {ok, target()} | error.
-lookup(Name, Change) ->
-    case ets:lookup(?MODULE, Name) of
-        [{_, Target}] ->
-            Found = {ok, Target},
-            _ = put(?LAST, {Change, Name, Found}),
-            Found;
-        [] ->
-            error
-    end.
-
-%% @doc Erases the calling process's dictionary, but for its last look-up.
--spec clear() -> ok.
-clear() ->
-    Last = get(?LAST),
-    _ = erase(),
-    _ = Last =:= undefined orelse put(?LAST, Last),
-    ok.
 
 %% @doc All names, sorted.
 -spec names() -> [binary()].

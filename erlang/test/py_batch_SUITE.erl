@@ -12,6 +12,7 @@ all() ->
         answered_together, one_process, one_call, failures, small_results, large_results, over_limit_result,
         blocked_call, call_waits_for_the_next, slow_function, limit, limit_in_a_queue,
         killed_process, ended_process, killed_by_a_link, left_message, left_name, left_state, erased_dictionary,
+        replaced_meanwhile,
         cannot_be_decoded, wrong_boundaries, cancel_running, cancel_split, cancel_waiting, cancel_over,
         malformed, id_in_use, id_in_use_after_split, channel_ends, status
     ].
@@ -283,6 +284,14 @@ erased_dictionary(_) ->
     ?assertEqual([1, 2], results(Socket, 1, 2)),
     Pid ! go,
     {3, 1, {3, gone}} = py_client:recv(Socket).
+
+%% Each call is of what the name stands for when it begins.
+replaced_meanwhile(_) ->
+    {Socket, _} = py_client:async(),
+    Second = fun([_]) -> ok = py:unregister_function(changing), second end,
+    ok = py:register_function(changing, fun([_]) -> ok = py:register_function(changing, Second), first end),
+    calls(Socket, 1, <<"changing">>, [a, b, c]),
+    ?assertMatch([{1, first}, {2, second}, {3, {not_registered, _}}], collect(Socket, 1, 3)).
 
 %% What cannot be decoded
 
