@@ -1,5 +1,6 @@
 #include "module.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,6 +113,12 @@ static PyObject *erlang_notify(PyObject *self, PyObject *const *args, Py_ssize_t
     if (nargs < 1) return raise_error(py.PyExc_TypeError, "notify() needs the name of an operation");
     utf8 name = name_of("notify", args[0]);
     return name.p == NULL ? NULL : steps_notify(name.p, args + 1, nargs - 1);
+}
+
+static PyObject *erlang_token(PyObject *self, PyObject *none) {
+    static atomic_ullong last;
+    (void)self, (void)none;
+    return py.PyLong_FromUnsignedLongLong(atomic_fetch_add(&last, 1) + 1);
 }
 
 static PyObject *erlang_submit(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
@@ -288,11 +295,12 @@ static PyMethodDef methods[] = {
     {"cast", (void *)erlang_cast, METH_FASTCALL, "cast($module, name, /, *args)\n--\n\nCall the function without waiting for it, or for an answer."},
     {"operation", (void *)erlang_operation, METH_FASTCALL, "operation($module, op, /, *args)\n--\n\nAn operation of the node's, PROTOCOL.md section 4."},
     {"notify", (void *)erlang_notify, METH_FASTCALL, "notify($module, op, /, *args)\n--\n\nAn operation that is not answered."},
+    {"token", (void *)erlang_token, METH_NOARGS, "token($module, /)\n--\n\nA number that no submitted call has had."},
     {"submit", (void *)erlang_submit, METH_FASTCALL,
      "submit($module, token, timeout, name, args, /)\n--\n\nStart a call; completions() tells how it ended, by its token."},
     {"cancel", (void *)erlang_cancel, METH_O, "cancel($module, token, /)\n--\n\nTake a submitted call back, and kill its function."},
     {"completions", (void *)erlang_completions, METH_NOARGS,
-     "completions($module, /)\n--\n\nWait until submitted calls have ended: [(token, ok, value or error payload)]. None: the program ends."},
+     "completions($module, /)\n--\n\nWait until submitted calls have ended: [token, ok, value or error payload, token, ...]. None: the program ends."},
     {"map_begin", (void *)erlang_map_begin, METH_FASTCALL,
      "map_begin($module, name, items, window, /)\n--\n\nCall the function for each item of an iterator: a map, for the functions below."},
     {"map_next", (void *)erlang_map_next, METH_O, "map_next($module, map, /)\n--\n\nThe next result in order; the map itself when there are no more."},

@@ -35,32 +35,30 @@ PyObject *pipeline_cancel(uint64_t token) {
     return result;
 }
 
-/* (token, ok, value) of one completion. A value that cannot be decoded is that call's failure, not the batch's. */
-static PyObject *completion(const uint8_t *p, size_t len) {
-    PyObject *value = decode_payload(p + ERLPY_COMPLETION, len), *token = NULL, *item = NULL;
-    int ok = p[8];
-    if (value == NULL) {
-        PyObject *exc = take_error(), *text = py.PyObject_Str(exc), *kind = py.PyUnicode_FromString("bad_term");
-        drop(exc);
-        ok = 0;
-        if (text == NULL || kind == NULL || (value = py.PyTuple_New(2)) == NULL) {
-            drop(text);
-            drop(kind);
-            return NULL;
-        }
-        py.PyTuple_SetItem(value, 0, kind);
-        py.PyTuple_SetItem(value, 1, text);
-    }
-    token = py.PyLong_FromUnsignedLongLong((uint64_t)get_u32(p) << 32 | get_u32(p + 4));
-    if (token == NULL || (item = py.PyTuple_New(3)) == NULL) {
-        drop(token);
-        drop(value);
-        return NULL;
-    }
-    py.PyTuple_SetItem(item, 0, token);
-    py.PyTuple_SetItem(item, 1, own(ok ? py._Py_TrueStruct : py._Py_FalseStruct));
-    py.PyTuple_SetItem(item, 2, value);
-    return item;
+/* (kind, text) of the exception that is set, which is taken: a value that cannot be decoded is that call's failure, not the batch's. */
+static PyObject *undecodable(void) {
+    PyObject *exc = take_error();
+    PyObject *text = py.PyObject_Str(exc);
+    drop(exc);
+    return pack(2, py.PyUnicode_FromString("bad_term"), text, NULL);
+}
+
+/* Appends o, taken over, which may be NULL. */
+static int append(PyObject *list, PyObject *o) {
+    int result = o == NULL ? -1 : py.PyList_Append(list, o);
+    drop(o);
+    return result;
+}
+
+static int append_completion(PyObject *list, const uint8_t *p, size_t len) {
+    PyObject *value = decode_payload(p + ERLPY_COMPLETION, len);
+    int ok = p[8] && value != NULL;
+    if (value == NULL) value = undecodable();
+    if (append(list, py.PyLong_FromUnsignedLongLong((uint64_t)get_u32(p) << 32 | get_u32(p + 4))) == 0 &&
+        append(list, own(ok ? py._Py_TrueStruct : py._Py_FalseStruct)) == 0)
+        return append(list, value);
+    drop(value);
+    return -1;
 }
 
 PyObject *pipeline_reap(void) {
@@ -77,12 +75,10 @@ PyObject *pipeline_reap(void) {
         size_t len;
         for (const uint8_t *p = b.p + ERLPY_HEADER; list != NULL && p < b.p + b.len; p += ERLPY_COMPLETION + len) {
             len = get_u32(p + 9);
-            PyObject *item = completion(p, len);
-            if (item == NULL || py.PyList_Append(list, item) < 0) {
+            if (append_completion(list, p, len) < 0) {
                 drop(list);
                 list = NULL;
             }
-            drop(item);
         }
         steps_give_back(t, b);
     }

@@ -10,7 +10,7 @@ PyObject *pipeline_submit(utf8 name, PyObject *args, uint64_t token, int64_t tim
 /* Takes a submitted call back: its completion says so. None. */
 PyObject *pipeline_cancel(uint64_t token);
 
-/* Waits for completions: a list of (token, ok, value or error payload); None when the program ends. */
+/* Waits for completions: a list of token, ok, value or error payload, token, ...; None when the program ends. */
 PyObject *pipeline_reap(void);
 
 /* Calls the function for each item of an iterator: a capsule. At most window items are taken before their results are given. */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Optional
 
 from . import _pending
@@ -12,11 +13,13 @@ async def async_call(name: str, /, *args: Any, timeout: Optional[float] = None) 
 
     Cancelling the task kills the function.
     """
-    from asyncio import get_running_loop  # a heavy import, and here it has been done
-
-    loop = get_running_loop()
+    # Importing it would be heavy at the start, and here costs more than the rest of this. Whoever runs a loop has it.
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        raise RuntimeError("no running event loop")
+    loop = asyncio.get_running_loop()
     future = loop.create_future()
-    token = _pending.start(future, loop, timeout, name, args)
+    token = _pending.start(future, timeout, name, args)
     try:
         return await future
     except BaseException:

@@ -18,6 +18,9 @@ class _Call(Future[Any]):
 
     _token = 0
 
+    def get_loop(self) -> None:
+        """Where it is resolved, as asyncio's futures say it: in no loop."""
+
     def cancel(self) -> bool:
         """Kills the call. False when it has ended already."""
         if not super().cancel():
@@ -30,7 +33,7 @@ class _Call(Future[Any]):
 def submit(name: str, /, *args: Any, timeout: Optional[float] = None) -> Future[Any]:
     """Starts a call, in a process of its own, and returns the future of its result. `cancel()` kills it."""
     future = _Call()
-    future._token = _pending.start(future, None, timeout, name, args)
+    future._token = _pending.start(future, timeout, name, args)
     return future
 
 

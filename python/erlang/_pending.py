@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import sys
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Optional
 
 import _erlang
@@ -16,25 +16,21 @@ from ._errors import Error, failure
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-# Futures by token, each with the loop that it is resolved in; None for one of concurrent.futures. Whoever takes an entry
-# out is the one to bring its future to an end.
-_table: dict[int, tuple[Any, Optional[AbstractEventLoop]]] = {}
-_tokens = itertools.count(1)
+# Futures by token. Whoever takes one out is the one to bring it to an end.
+_table: dict[int, Any] = {}
 _reaper: Optional[threading.Thread] = None
-# Reentrant: a signal handler may start a call in the midst of one that is being started.
+# To start the reaper. Reentrant: a signal handler may start a call in the midst of one that is being started.
 _lock = threading.RLock()
 
 
-def start(
-    future: Any, loop: Optional[AbstractEventLoop], timeout: Optional[float], name: str, args: tuple[Any, ...]
-) -> int:
-    """Starts a call whose end resolves the future. Returns its token."""
-    global _reaper
-    with _lock:
-        token = next(_tokens)
-        if _reaper is None:
-            _reaper = _threads.start("erlang-reaper", _reap)
-    _table[token] = future, loop
+def start(future: Any, timeout: Optional[float], name: str, args: tuple[Any, ...]) -> int:
+    """Starts a call whose end resolves the future, in the loop that its `get_loop()` says, or in any thread when that is None. Returns its
+    token.
+    """
+    if _reaper is None:
+        _start_reaper()
+    token = _erlang.token()
+    _table[token] = future
     try:
         _erlang.submit(token, timeout, name, args)
     except BaseException:
@@ -54,26 +50,37 @@ def stop(token: int) -> bool:
     return True
 
 
+def _start_reaper() -> None:
+    global _reaper
+    with _lock:
+        if _reaper is None:
+            _reaper = _threads.start("erlang-reaper", _reap)
+
+
 def _reap() -> None:
-    while True:
-        batch = _erlang.completions()
-        if batch is None:
-            break
+    while (batch := _erlang.completions()) is not None:
         _hand_out(batch)
     # Nothing is left unresolved, whatever became of it.
-    _hand_out([(token, False, ("disconnected", "the program ends")) for token in list(_table)])
+    ended = False, ("disconnected", "the program ends")
+    _hand_out([part for token in list(_table) for part in (token, *ended)])
 
 
-def _hand_out(batch: list[tuple[int, bool, Any]]) -> None:
-    loops: dict[AbstractEventLoop, list[tuple[Any, bool, Any]]] = {}
-    for token, ok, value in batch:
-        future, loop = _table.pop(token, (None, None))
+def _hand_out(batch: list[Any]) -> None:
+    """Ends the futures of a batch: token, ok, value, token, ok, value, ... Flat, as are the lists for the loops, since each tuple that lives for a
+    while has its share in the collections of the garbage collector, which is most of what asyncio costs.
+    """
+    loops: dict[AbstractEventLoop, list[Any]] = {}
+    for token, ok, value in _threes(batch):
+        future = _table.pop(token, None)
         if future is None:
             continue  # stopped meanwhile
+        loop = future.get_loop()
         if loop is None:
             _settle(future, ok, value)
+        elif loop in loops:
+            loops[loop] += future, ok, value
         else:
-            loops.setdefault(loop, []).append((future, ok, value))
+            loops[loop] = [future, ok, value]
     # Once per loop and batch: waking a loop costs more than all else.
     for loop, outcomes in loops.items():
         try:
@@ -93,14 +100,21 @@ def _settle(future: Any, ok: bool, value: Any) -> None:
         threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
 
 
-def _settle_in_loop(outcomes: list[tuple[Any, bool, Any]]) -> None:
-    for future, ok, value in outcomes:
+def _settle_in_loop(outcomes: list[Any]) -> None:
+    for future, ok, value in _threes(outcomes):
         if future.done():
             continue  # its task was cancelled
-        if _cancelled(ok, value):
+        if ok:
+            future.set_result(value)
+        elif _cancelled(ok, value):
             future.cancel()
         else:
-            _resolve(future, ok, value)
+            future.set_exception(failure(value))
+
+
+def _threes(flat: list[Any]) -> Iterator[tuple[Any, Any, Any]]:
+    items = iter(flat)
+    return zip(items, items, items)
 
 
 def _cancelled(ok: bool, value: Any) -> bool:

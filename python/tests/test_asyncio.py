@@ -213,10 +213,9 @@ def test_a_closed_loop_among_others_of_a_batch() -> None:
     loops = [asyncio.new_event_loop() for _ in range(3)]
     futures = [loop.create_future() for loop in loops]
     tokens = [-1, -2, -3]  # no call has these
-    for token, future, loop in zip(tokens, futures, loops):
-        _pending._table[token] = future, loop
+    _pending._table.update(zip(tokens, futures))
     loops[1].close()
-    _pending._hand_out([(token, True, token) for token in tokens])
+    _pending._hand_out([part for token in tokens for part in (token, True, token)])
     for i in (0, 2):
         assert loops[i].run_until_complete(asyncio.wait_for(futures[i], 60)) == tokens[i]
         loops[i].close()

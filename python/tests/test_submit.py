@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import struct
+import textwrap
 import threading
+from pathlib import Path
 from typing import Any
 
 import erlang
 import pytest
+from command import erlpy, finished
+from fakenode import CALL, OK, FakeNode
 from fates import hangs, key, killed
 from together import in_threads
 
@@ -174,3 +179,30 @@ def test_a_dead_channel_under_asyncio() -> None:
         return await asyncio.gather(*calls, erlang.async_call("kill_channel"), return_exceptions=True)
 
     assert {type(outcome) for outcome in asyncio.run(main())} == {erlang.Disconnected}
+
+
+@pytest.mark.beam
+def test_a_result_that_is_malformed(node: FakeNode, tmp_path: Path) -> None:
+    """It fails its own call only."""
+    file = tmp_path / "script.py"
+    file.write_text(
+        textwrap.dedent("""
+            import erlang
+            for future in [erlang.submit('f', n) for n in range(3)]:
+                try:
+                    print(future.result(60))
+                except ValueError as e:
+                    print(type(e).__module__, 'malformed' in str(e))
+        """),
+        encoding="utf-8",
+    )
+    run = erlpy("--beam", node.path, str(file))
+    peer = node.accept()
+    assert peer.read()[2][2] == "async"
+    peer.welcome()
+    calls = [peer.read() for _ in range(3)]
+    assert [(kind, term) for kind, _, term in calls] == [(CALL, ("f", [n])) for n in range(3)]
+    malformed = b"\x83h\x02a\x01"  # a tuple of which the second half is missing
+    for (_, number, _), payload in zip(calls, (b"\x83a\x07", malformed, b"\x83a\x09")):
+        peer.connection.sendall(struct.pack(">IBI", 5 + len(payload), OK, number) + payload)
+    assert finished(run) == (0, "7\nerlang True\n9\n", "")
