@@ -24,6 +24,7 @@ enum {
 
 /* The names that Go functions have or had, by their hashes. Another's that shares one only takes the longer way. */
 static atomic_uchar claimed[4096];
+static atomic_uint changes;
 
 /* FNV-1a, draft-eastlake-fnv. */
 static uint32_t hash(const uint8_t *p, size_t n) {
@@ -32,13 +33,20 @@ static uint32_t hash(const uint8_t *p, size_t n) {
     return (h ^ h >> 16) % (sizeof claimed / sizeof *claimed);
 }
 
-void erlpy_claim(const uint8_t *name, size_t n) { atomic_store(&claimed[hash(name, n)], 1); }
+void erlpy_claim(const uint8_t *name, size_t n) {
+    atomic_store(&claimed[hash(name, n)], 1);
+    atomic_fetch_add(&changes, 1);
+}
+
+int loan_claimed(const uint8_t *name, size_t n) { return atomic_load(&claimed[hash(name, n)]); }
+
+uint32_t loan_changes(void) { return atomic_load_explicit(&changes, memory_order_acquire); }
 
 /* Whether it is the node's for sure. The shim has written the name, so its length is right. */
 static int nodes_own(const uint8_t *p) {
     uint32_t n;
     memcpy(&n, p, sizeof n);
-    return !atomic_load(&claimed[hash(p + sizeof n, ntohl(n))]);
+    return !loan_claimed(p + sizeof n, ntohl(n));
 }
 
 static int small_call(const erlpy_buf *b, size_t limit) {

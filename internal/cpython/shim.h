@@ -24,6 +24,7 @@ enum {
     ERLPY_EV_MAP_ITEM,    /* the frame holds an item, a term without version byte. Asked with the GIL held */
     ERLPY_EV_MAP_RESULTS, /* results, or wait for them. May be asked with the GIL held, until it is to sleep */
     ERLPY_EV_MAP_END,     /* take back what is in the map */
+    ERLPY_EV_INTEGERS,    /* begin a call of integers, see erlpy_integers */
     ERLPY_EV_LENT,        /* a call has been begun on the lent channel: go on with it. See erlpy_loan */
 };
 
@@ -34,6 +35,8 @@ enum {
     ERLPY_ACT_SLEEP,    /* wait on fd, wake_fd, for at most wait_ns; then ask again */
     ERLPY_ACT_NESTED,   /* the frame holds a call for Python: run it, put the result into the frame, go on with REPLY */
     ERLPY_ACT_CLOSED,   /* serving has ended in good order */
+    ERLPY_ACT_INTEGER,  /* the call of integers is done: its result is the first of them */
+    ERLPY_ACT_REFUSED,  /* there is no Go function of so many integers: nothing has been done */
 };
 
 /* Completions come as a batch in the frame, behind the header: token (8 bytes), ok (1), length (4), payload; all big-endian. */
@@ -83,6 +86,22 @@ typedef struct {
     uint64_t calls, bytes_in, bytes_out; /* of all loans so far. Only its own thread writes them, any may read them */
 } erlpy_loan;
 
+/* A call of a Go function of one or two integers: in no frame, since writing, reading and answering one costs as much as all the rest. */
+typedef struct {
+    const char *name; /* UTF-8 in Python's memory: good for the one step */
+    size_t size;
+    int64_t args[2];
+    uint32_t count;
+} erlpy_integers;
+
+/* Whether there is a Go function for such calls of that name, as of so many changes; see integers.c. */
+enum { ERLPY_KNOWN = 4 };
+typedef struct {
+    const char *name;
+    uint32_t count, changes;
+    uint8_t taken;
+} erlpy_known;
+
 /* One Python thread as Go sees it. Made on the thread's first call, gone with the thread. Only its own thread touches it, but
  * for wake_fd, which any thread may write to. */
 typedef struct {
@@ -99,6 +118,8 @@ typedef struct {
     uint8_t waits;   /* on its way into Go, or has let others go first there. Read by all */
     uint32_t nested; /* calls of Python that run on this thread for a channel */
     uint64_t calls, in_flight; /* of functions: done, and under way. Only its own thread writes them, any may read them */
+    erlpy_integers integers;
+    erlpy_known known[ERLPY_KNOWN]; /* C's business */
     erlpy_loan loan;
     struct erlpy_turn *turn; /* its turn, unless that was taken from it: turn.c. NULL: none */
     uint32_t streak;         /* calls in it */

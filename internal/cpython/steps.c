@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "convert.h"
 #include "errors.h"
+#include "integers.h"
 #include "loan.h"
 #include "refs.h"
 #include "turn.h"
@@ -129,11 +130,6 @@ static int look_around(int in_call) {
     return none == NULL ? -1 : 0;
 }
 
-static int step_into_go(erlpy_thread *t, int event) {
-    __atomic_store_n(&t->waits, 1, __ATOMIC_RELAXED);
-    return erlpy_go_step(t, event);
-}
-
 /* Sleeps as Go has asked: returns the event to go on with, or 0 when an exception has been raised, with the call forgotten. No GIL. */
 static int sleep_for_go(erlpy_thread *t, PyThreadState **ts, int64_t call_deadline, int in_call) {
     int64_t deadline = t->wait_ns < 0 ? -1 : now_ns() + t->wait_ns;
@@ -219,11 +215,7 @@ extern ONE_FRAME int steps_run(erlpy_thread *t, int event) {
     }
 }
 
-/* Runs from event to the end and converts what is in the frame then. */
-extern ONE_FRAME PyObject *steps_complete(erlpy_thread *t, int event) {
-    t->busy = 1;
-    int action = steps_run(t, event);
-    t->busy = 0;
+extern ONE_FRAME PyObject *steps_answer(erlpy_thread *t, int action) {
     erlpy_buf b = steps_take_frame(t);
     PyObject *o = NULL;
     if (action == ERLPY_ACT_CLOSED)
@@ -232,6 +224,14 @@ extern ONE_FRAME PyObject *steps_complete(erlpy_thread *t, int event) {
         o = decode_payload(b.p + ERLPY_HEADER, b.len - ERLPY_HEADER);
     steps_give_back(t, b);
     return action == ERLPY_ACT_FAILED ? raise_failure(o) : o;
+}
+
+/* Runs from event to the end and converts what is in the frame then. */
+extern ONE_FRAME PyObject *steps_complete(erlpy_thread *t, int event) {
+    t->busy = 1;
+    int action = steps_run(t, event);
+    t->busy = 0;
+    return steps_answer(t, action);
 }
 
 /* Whether Go may be entered at all; raises when not. */
@@ -314,6 +314,8 @@ static ONE_FRAME PyObject *perform(utf8 name, int is_atom, PyObject *const *args
 }
 
 PyObject *steps_call(utf8 name, PyObject *const *args, Py_ssize_t nargs, int64_t timeout_ns) {
+    PyObject *result;
+    if (timeout_ns < 0 && integers_call(name, args, nargs, &result)) return result;
     return perform(name, 0, args, nargs, ERLPY_EV_CALL, timeout_ns);
 }
 

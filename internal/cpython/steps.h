@@ -42,6 +42,16 @@ int steps_begin_call(erlpy_buf *b, utf8 name, Py_ssize_t nargs);
 
 /* Asks Go, from event on, until the call is over; steps_complete then converts what is in the frame. */
 int steps_run(erlpy_thread *t, int event);
+
+/* One step, without the GIL. */
+static inline int step_into_go(erlpy_thread *t, int event) {
+    __atomic_store_n(&t->waits, 1, __ATOMIC_RELAXED);
+    return erlpy_go_step(t, event);
+}
+
+/* What a call has ended with, by the last action, as an object; NULL with an exception set. Needs the GIL. */
+PyObject *steps_answer(erlpy_thread *t, int action);
+
 PyObject *steps_complete(erlpy_thread *t, int event);
 
 /* The same with b as the frame; or, when it could not be written (not ok, with an exception set), its end. */

@@ -40,6 +40,8 @@ const (
 	MapResults Event = C.ERLPY_EV_MAP_RESULTS
 	MapEnd     Event = C.ERLPY_EV_MAP_END
 
+	Integers Event = C.ERLPY_EV_INTEGERS
+
 	Lent Event = C.ERLPY_EV_LENT
 )
 
@@ -53,6 +55,9 @@ const (
 	Sleep  Action = C.ERLPY_ACT_SLEEP
 	Nested Action = C.ERLPY_ACT_NESTED
 	Closed Action = C.ERLPY_ACT_CLOSED
+
+	Integer Action = C.ERLPY_ACT_INTEGER
+	Refused Action = C.ERLPY_ACT_REFUSED
 )
 
 // ErrNoMemory is returned when a frame cannot grow.
@@ -123,6 +128,17 @@ func (t *Thread) Token() uint64 { return uint64(t.token) }
 // SetToken answers with the number of a map.
 func (t *Thread) SetToken(n uint64) { t.token = C.uint64_t(n) }
 
+// Integers is the call that the thread holds and no frame. The name is Python's memory, valid until the end of the step. Of one argument b is
+// undefined.
+func (t *Thread) Integers() (name []byte, a, b int64, count int) {
+	c := &t.integers
+	// SAFETY: the caller in Python keeps the str whose memory it is.
+	return unsafe.Slice((*byte)(unsafe.Pointer(c.name)), int(c.size)), int64(c.args[0]), int64(c.args[1]), int(c.count)
+}
+
+// SetInteger answers it.
+func (t *Thread) SetInteger(n int64) { t.integers.args[0] = C.int64_t(n) }
+
 // WakeFD is the eventfd that ends the thread's sleep, -1 before SetWakeFD.
 func (t *Thread) WakeFD() int { return int(t.wake_fd) }
 
@@ -145,6 +161,21 @@ func NewThread() *Thread {
 	t.fd, t.wake_fd, t.timeout_ns = -1, -1, -1
 	return t
 }
+
+// HoldIntegers has such a thread hold a call of integers. The name takes the place of what is in its frame.
+func (t *Thread) HoldIntegers(name string, args ...int64) error {
+	if err := t.SetFrame([]byte(name)); err != nil {
+		return err
+	}
+	t.integers = C.erlpy_integers{name: (*C.char)(unsafe.Pointer(t.frame.p)), size: t.frame.len, count: C.uint32_t(len(args))}
+	for i, n := range args {
+		t.integers.args[i] = C.int64_t(n)
+	}
+	return nil
+}
+
+// Integer is what SetInteger has answered.
+func (t *Thread) Integer() int64 { return int64(t.integers.args[0]) }
 
 // Free releases what NewThread made.
 func (t *Thread) Free() {

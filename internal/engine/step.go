@@ -31,6 +31,8 @@ var (
 func (e *Engine) Step(t *cpython.Thread, ev cpython.Event) cpython.Action {
 	returned := e.takeBack(t)
 	switch ev {
+	case cpython.Integers:
+		return e.integers(t)
 	case cpython.Call:
 		return e.begin(t, false)
 	case cpython.Cast:

@@ -89,3 +89,33 @@ func TestSessionsReuseNumbers(t *testing.T) {
 		t.Errorf("number %d, want %d again", n, na)
 	}
 }
+
+// Only what the function takes is called without a frame.
+func TestIntegersThatAreRefused(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		args []int64
+		want cpython.Action
+	}{
+		{"double_it", []int64{1}, cpython.Integer},
+		{"double_it", []int64{1, 2}, cpython.Refused},
+		{"half", []int64{1}, cpython.Refused},
+		{"nope", []int64{1}, cpython.Refused},
+	} {
+		e, thread := newThread(t)
+		if err := thread.HoldIntegers(tt.name, tt.args...); err != nil {
+			t.Fatal(err)
+		}
+		if got := e.Step(thread, cpython.Integers); got != tt.want {
+			t.Errorf("%s of %v: %d, want %d", tt.name, tt.args, got, tt.want)
+		}
+	}
+	e, thread := newThread(t)
+	e.Closing()
+	if err := thread.HoldIntegers("double_it", 1); err != nil {
+		t.Fatal(err)
+	}
+	if got := e.Step(thread, cpython.Integers); got != cpython.Failed || !strings.Contains(string(thread.Frame()), "shutting down") {
+		t.Errorf("when the interpreter ends: %d, %q", got, thread.Frame())
+	}
+}

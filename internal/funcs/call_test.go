@@ -224,3 +224,39 @@ func TestCallAliased(t *testing.T) {
 		}
 	}
 }
+
+func TestCallIntegers(t *testing.T) {
+	failed := errors.New("failed")
+	for _, tt := range []struct {
+		name  string
+		fn    any
+		count int
+		want  int64
+		err   error
+	}{
+		{"func(int) int", func(a int) int { return -a }, 1, -7, nil},
+		{"func(int) (int, error)", func(a int) (int, error) { return a + 1, nil }, 1, 8, nil},
+		{"func(int, int) int", func(a, b int) int { return a - b }, 2, 7 - math.MinInt64/2, nil},
+		{"func(int, int) (int, error)", func(a, b int) (int, error) { return b, nil }, 2, math.MinInt64 / 2, nil},
+		{"one that fails", func(int) (int, error) { return 1, failed }, 1, 1, failed},
+		{"func(int)", func(int) {}, 0, 0, nil},
+		{"func() int", func() int { return 1 }, 0, 0, nil},
+		{"func(int32) int", func(int32) int { return 1 }, 0, 0, nil},
+		{"func(...any) any", func(...any) any { return 1 }, 0, 0, nil},
+	} {
+		f := register(t, tt.fn)
+		if f.Integers() != tt.count {
+			t.Errorf("%s takes %d integers, want %d", tt.name, f.Integers(), tt.count)
+		}
+		if tt.count == 0 {
+			continue
+		}
+		if got, err := f.CallIntegers(7, math.MinInt64/2); got != tt.want || !errors.Is(err, tt.err) {
+			t.Errorf("%s: got %d, %v; want %d, %v", tt.name, got, err, tt.want, tt.err)
+		}
+	}
+	_, err := register(t, func(int) int { panic("on purpose") }).CallIntegers(1, 0)
+	if pe := (*funcs.PanicError)(nil); !errors.As(err, &pe) || pe.Value != "on purpose" || len(pe.Stack) == 0 {
+		t.Errorf("a panic gives %v", err)
+	}
+}

@@ -17,6 +17,9 @@ type Func struct {
 	variadic bool // any number of arguments may follow
 	context  bool
 	call     caller
+
+	ints     int // see Integers
+	callInts func(a, b int) (int, error)
 }
 
 // caller decodes the arguments, runs the function and appends the result.
@@ -104,5 +107,6 @@ func newFunc(name string, fn any) (*Func, error) {
 	if c := direct(fn); c != nil {
 		f.call = c
 	}
+	f.ints, f.callInts = integers(fn)
 	return f, nil
 }
