@@ -168,7 +168,7 @@ def prompt():
     for i in range(1000): erlang.call('echo', i)
 def late():
     prompt()
-    for i in range(1000): erlang.call('busy', 80)`)
+    for i in range(1000): erlang.call('busy', 150)`)
 		lent := func(code string) uint64 {
 			before := rt.LentCalls()
 			must(t, rt, code)
