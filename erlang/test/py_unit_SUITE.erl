@@ -28,7 +28,10 @@ vectors(_) ->
 vector(Line) ->
     Bytes = field("hex", Line),
     {ok, Term} = py_term:decode(Bytes, create),
-    ?assertEqual({Line, Bytes}, {Line, py_term:encode(Term)}),
+    Encoded = py_term:encode(Term),
+    ?assertEqual({Line, {ok, Term}}, {Line, py_term:decode(Encoded, create)}),
+    %% Later releases write large maps in another order, and ports and funs in newer forms.
+    _ = erlang:system_info(otp_release) =/= "25" orelse ?assertEqual({Line, Bytes}, {Line, Encoded}),
     case field("hex1", Line) of
         none -> ok;
         Older -> ?assertEqual({Line, {ok, Term}}, {Line, py_term:decode(Older, create)})

@@ -32,6 +32,8 @@ def test_opaque_values(encoded: bytes, kind: type[Any], text: str) -> None:
     assert str(one) == text and repr(one) == f"<erlang.{kind.__name__} {text}>"
     assert one == two and hash(one) == hash(two) and one != _erlang.decode(PID[:-1] + b"\x01")
     assert _erlang.encode(one) == encoded
+    if encoded is PORT:
+        one = erlang.call("echo", one)  # OTP 27 writes it in another form
     assert erlang.call("echo", one) == one
     assert erlang.call("echo", [{"key": (one,)}]) == [{"key": (one,)}]
     assert erlang.call("echo", {one: 1}) == {one: 1}
