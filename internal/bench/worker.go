@@ -28,6 +28,8 @@ type answer struct {
 	Calls   []int64   `json:"calls"` // of each thread
 	Seconds float64   `json:"seconds"`
 	Latency Histogram `json:"latency"`
+
+	Took map[string]float64 `json:"took"` // seconds a call, by the way it is made
 }
 
 // rate returns calls a second, of all threads.
