@@ -77,5 +77,8 @@ func tooLarge(i integer, want string) error {
 	case i.neg:
 		got = "int -" + strconv.FormatUint(i.mag, 10)
 	}
+	if want == "int" { // which in Python has no size
+		want += ", which has " + strconv.Itoa(strconv.IntSize) + " bits in Go"
+	}
 	return &TypeError{Want: want, Got: got}
 }

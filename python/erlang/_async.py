@@ -13,7 +13,7 @@ async def async_call(name: str, /, *args: Any, timeout: Optional[float] = None) 
 
     Cancelling the task kills the function.
     """
-    # Importing it would be heavy at the start, and here costs more than the rest of this. Whoever runs a loop has it.
+    # Importing it would be heavy at the start, and here as dear as the future. Whoever runs a loop has it.
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:
         raise RuntimeError("no running event loop")

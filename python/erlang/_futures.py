@@ -46,6 +46,8 @@ def map(name: str, iterable: Iterable[Any], window: int = 256) -> Generator[Any,
         raise TypeError(f"window is an int, not {type(window).__name__}")
     if window < 1:
         raise ValueError(f"window is at least 1, not {window}")
+    if not hasattr(iterable, "__iter__") and not hasattr(iterable, "__getitem__"):
+        raise TypeError(f"map takes an iterable, with the argument of a call in each item, not {type(iterable).__name__}")
     return _mapped(name, iter(iterable), min(window, sys.maxsize))
 
 

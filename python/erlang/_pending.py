@@ -67,7 +67,7 @@ def _reap() -> None:
 
 def _hand_out(batch: list[Any]) -> None:
     """Ends the futures of a batch: token, ok, value, token, ok, value, ... Flat, as are the lists for the loops, since each tuple that lives for a
-    while has its share in the collections of the garbage collector, which is most of what asyncio costs.
+    while has its share in the collections of the garbage collector, which is half of what asyncio costs.
     """
     loops: dict[AbstractEventLoop, list[Any]] = {}
     for token, ok, value in _threes(batch):
