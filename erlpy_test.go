@@ -232,7 +232,9 @@ import erlang
 def both(n): return [erlang.double(i) + erlang.same(n) for i in range(20)]`)
 		var wg sync.WaitGroup
 		for n := range 32 {
-			wg.Go(func() {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
 				want := make([]any, 20)
 				for i := range want {
 					want[i] = 2*i + n
@@ -244,7 +246,7 @@ def both(n): return [erlang.double(i) + erlang.same(n) for i in range(20)]`)
 						return
 					}
 				}
-			})
+			}()
 		}
 		wg.Wait()
 		if s := rt.Stats(); s.InFlight != 0 || s.Calls < 32*10*40 {

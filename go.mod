@@ -1,11 +1,11 @@
 module github.com/erlpy/erlpy
 
-go 1.26.0
+go 1.24.0
 
 require (
 	github.com/spf13/cobra v1.10.2
 	go.uber.org/goleak v1.3.0
-	golang.org/x/sys v0.49.0
+	golang.org/x/sys v0.41.0
 	pgregory.net/rapid v1.3.0
 )
 

@@ -83,14 +83,16 @@ def many():
     for i in range(200): erlang.call('double', i)`)
 		var callers sync.WaitGroup
 		for range 8 {
-			callers.Go(func() {
+			callers.Add(1)
+			go func() {
+				defer callers.Done()
 				for range 100 {
 					if _, err := rt.Call(t.Context(), "__main__", "many"); err != nil {
 						t.Errorf("many: %v", err)
 						return
 					}
 				}
-			})
+			}()
 		}
 		callers.Wait()
 	})

@@ -155,7 +155,7 @@ failed(Reason, #state{control = Control, since = Since, pause = Pause} = State) 
 -spec close(#state{}) -> #state{}.
 close(#state{port = Port, timer = Timer, control = Control} = State) ->
     _ = Timer =/= none andalso erlang:cancel_timer(Timer),
-    _ = is_port(Port) andalso catch port_close(Port),
+    close_port(Port),
     case Control of
         {Pid, Monitor} ->
             demonitor(Monitor, [flush]),
@@ -164,6 +164,17 @@ close(#state{port = Port, timer = Timer, control = Control} = State) ->
             true
     end,
     State#state{port = none, token = none, timer = none, control = none}.
+
+%% The port may have closed by itself a moment ago.
+-spec close_port(port() | none) -> ok.
+close_port(none) ->
+    ok;
+close_port(Port) ->
+    try port_close(Port) of
+        true -> ok
+    catch
+        error:badarg -> ok
+    end.
 
 %% What the host had to say comes by another way than its end, and may come after it.
 -spec last_line(#state{}) -> binary().

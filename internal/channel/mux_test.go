@@ -40,11 +40,13 @@ func TestMuxAnswersInAnyOrder(t *testing.T) {
 	m, p, answers, gone := openMux(t, listen(t), infoEmpty)
 	var senders sync.WaitGroup
 	for id := range uint32(100) {
-		senders.Go(func() {
+		senders.Add(1)
+		go func() {
+			defer senders.Done()
 			if err := m.Send(channel.Call, id+1, []byte{byte(id)}); err != nil {
 				t.Error(err)
 			}
-		})
+		}()
 	}
 	seen := map[uint32]byte{}
 	for range 100 {

@@ -18,7 +18,7 @@
 // call fails and every waiting thread is woken.
 package cpython
 
-// #cgo CFLAGS: -std=c11 -Wall -Wextra -Wno-unused-parameter -Werror -fvisibility=hidden -O2
+// #cgo CFLAGS: -std=c11 -fvisibility=hidden -O2
 // #cgo linux LDFLAGS: -ldl -lpthread -lm
 // #include <stdlib.h>
 // #include "shim.h"

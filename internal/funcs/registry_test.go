@@ -97,7 +97,9 @@ func TestRegistryConcurrent(t *testing.T) {
 	var wg sync.WaitGroup
 	start := make(chan struct{})
 	for g := range 4 {
-		wg.Go(func() {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
 			<-start
 			for i := range 100 {
 				name := fmt.Sprintf("f%d_%d", g, i)
@@ -113,7 +115,7 @@ func TestRegistryConcurrent(t *testing.T) {
 					}
 				}
 			}
-		})
+		}()
 	}
 	close(start)
 	wg.Wait()

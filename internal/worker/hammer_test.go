@@ -21,7 +21,9 @@ func TestHammer(t *testing.T) {
 	var done, refused atomic.Uint64
 	stop := make(chan struct{})
 	var watchers sync.WaitGroup
-	watchers.Go(func() {
+	watchers.Add(1)
+	go func() {
+		defer watchers.Done()
 		for {
 			select {
 			case <-stop:
@@ -33,7 +35,7 @@ func TestHammer(t *testing.T) {
 				return
 			}
 		}
-	})
+	}()
 
 	thread := func(number int) {
 		w, err := p.Acquire()
@@ -74,11 +76,13 @@ func TestHammer(t *testing.T) {
 		gate := make(chan struct{})
 		for i := range threads {
 			ready.Add(1)
-			ended.Go(func() {
+			ended.Add(1)
+			go func() {
+				defer ended.Done()
 				ready.Done()
 				<-gate
 				thread(round + i)
-			})
+			}()
 		}
 		ready.Wait()
 		close(gate)
@@ -100,7 +104,9 @@ func TestHammerIDs(t *testing.T) {
 	var threads sync.WaitGroup
 	gate := make(chan struct{})
 	for range 8 {
-		threads.Go(func() {
+		threads.Add(1)
+		go func() {
+			defer threads.Done()
 			<-gate
 			for range 500 {
 				w, err := p.Acquire()
@@ -113,7 +119,7 @@ func TestHammerIDs(t *testing.T) {
 				}
 				p.Release(w)
 			}
-		})
+		}()
 	}
 	close(gate)
 	threads.Wait()

@@ -45,7 +45,9 @@ func startNode(t testing.TB) *node {
 		t.Fatal(err)
 	}
 	n := &node{options: &channel.Options{Path: path, Hello: []byte(ourHello), Poll: 5}}
-	n.handled.Go(func() {
+	n.handled.Add(1)
+	go func() {
+		defer n.handled.Done()
 		for {
 			conn, err := l.Accept()
 			if err != nil {
@@ -54,9 +56,13 @@ func startNode(t testing.TB) *node {
 			n.mu.Lock()
 			n.conns = append(n.conns, conn)
 			n.mu.Unlock()
-			n.handled.Go(func() { n.handle(conn) })
+			n.handled.Add(1)
+			go func() {
+				defer n.handled.Done()
+				n.handle(conn)
+			}()
 		}
-	})
+	}()
 	t.Cleanup(func() {
 		l.Close()
 		n.kill()
