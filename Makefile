@@ -15,7 +15,7 @@ SOURCES := $(wildcard erlang/src/*)
 # All but the root package, whose tests run the Python matrix.
 INNER    = $$($(GO) list ./... | grep -v 'erlpy/erlpy$$')
 
-.PHONY: build demo test bench gobench lint fuzz race asan soak check clean priv
+.PHONY: build demo test bench gobench lint fuzz race asan soak check matrix clean priv
 
 ## build: the command build/erlpy, and the OTP application in build/lib
 build: $(APP)/ebin/erlang_python.app $(APP)/priv/erlpy priv
@@ -92,6 +92,13 @@ soak: build
 ## check: what must hold before a commit is handed in; the tree must be clean
 check: test lint
 	@test -z "$$(git status --porcelain)" || { git status --short; echo "the tree is not clean"; exit 1; }
+
+# Roots of Debian releases, made with debootstrap and entered with chroot, as root; kept in $ERLPY_ROOTS, ~/.cache/erlpy-roots
+# by default. `make matrix ROOTS=forky` runs one; tools/matrix.sh says what each has to pass.
+## matrix: this commit on bare Debian 12 and 13, on Debian 13, and on Debian's next release
+matrix:
+	tools/install.sh matrix
+	tools/matrix.sh $(ROOTS)
 
 clean:
 	rm -rf build priv _build logs

