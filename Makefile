@@ -23,6 +23,7 @@ build: $(APP)/ebin/erlang_python.app $(APP)/priv/erlpy priv
 # Always asked: go knows best whether there is something to do.
 .PHONY: build/erlpy
 build/erlpy:
+	@command -v $(GO) >/dev/null || { echo "$(GO) is not on the PATH: tools/install.sh demo installs Go, or https://go.dev/dl"; exit 1; }
 	@mkdir -p build
 	$(GO) build -trimpath -buildvcs=false -o build/erlpy ./cmd/erlpy
 

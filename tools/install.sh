@@ -14,6 +14,7 @@ pypi_go=
 need() {
 	local package=$1
 	shift
+	[[ " ${packages[*]} " != *" $package "* ]] || return 0
 	"$@" >/dev/null 2>&1 || packages+=("$package")
 }
 

@@ -2,7 +2,7 @@
 # Builds and tests this commit on releases of Debian, in roots of its own: tools/matrix.sh [ROOT...]
 #   bare-bookworm, bare-trixie  make and git are all there is: make demo has to install the rest
 #   trixie, forky               the tools are there: tools/matrix_root.sh
-# Roots stay in $ERLPY_ROOTS. One is made anew when the stamp's inputs have changed, or when it has been deleted.
+# Roots stay in $ERLPY_ROOTS. One is made anew when the stamp's inputs have changed, the text of base() among them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 roots=${ERLPY_ROOTS:-${XDG_CACHE_HOME:-$HOME/.cache}/erlpy-roots}
@@ -19,7 +19,8 @@ flock 9 # two runs would change the same roots
 
 # base SUITE: debootstrap's root, from which the others are copied. Nothing runs in it.
 base() {
-	local suite=$1 dir=$roots/$1 stamp="$1 minbase $include" script=/usr/share/debootstrap/scripts/$1
+	local suite=$1 dir=$roots/$1 script=/usr/share/debootstrap/scripts/$1 stamp
+	stamp="$suite $mirror $include $(declare -f base | cksum)"
 	[ "$(cat "$dir/stamp" 2>/dev/null)" != "$stamp" ] || return 0
 	[ -e "$script" ] || script=/usr/share/debootstrap/scripts/sid # a release newer than this debootstrap
 	echo "making $dir, for a few minutes"
@@ -32,6 +33,7 @@ base() {
 	cp /etc/resolv.conf /etc/hosts "$dir.new/etc"
 	mkdir -p "$dir.new/usr/local/share/ca-certificates"
 	find /usr/local/share/ca-certificates -name '*.crt' -exec cp -t "$dir.new/usr/local/share/ca-certificates" {} +
+	echo 'Acquire::Check-Valid-Until "false";' >"$dir.new/etc/apt/apt.conf.d/late" # a mirror may be some weeks late
 	echo "$stamp" >"$dir.new/stamp"
 	mv "$dir.new" "$dir"
 }
