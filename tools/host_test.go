@@ -28,7 +28,7 @@ func TestHostSaysWhatIsMissing(t *testing.T) {
 		}},
 		{"old Go", pathWithout(t, goPrograms, "echo go version go1.19.8 linux/amd64"), "", []string{"Go 1.24 or later is needed", "go1.19.8"}},
 		{"Go too old for the directive", pathWithout(t, goPrograms, "echo 'go.mod requires go >= 1.24.0'; exit 1"), "", []string{"go.mod requires go >= 1.24.0"}},
-		{"no C compiler", pathWithout(t, []string{"gcc", "cc", "clang"}, ""), "", []string{"C compiler"}},
+		{"no C compiler", pathWithout(t, []string{"*gcc", "cc", "clang"}, ""), "", []string{"C compiler"}},
 		{"no such host", os.Getenv("PATH"), "/nowhere/erlpy", []string{"ERLPY_HOST is /nowhere/erlpy, where no file is"}},
 		{"not a host", os.Getenv("PATH"), text, []string{"ERLPY_HOST is " + text, "does not run here as erlpy 0.1.0"}},
 	} {
@@ -206,14 +206,14 @@ func commit(t *testing.T, dir string) {
 	succeed(t, dir, "git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-q", "-m", "as it is")
 }
 
-// pathWithout returns the PATH without some programs, all of it in one directory, with go as given.
+// pathWithout returns the PATH without programs of some patterns, all of it in one directory, with go as given.
 func pathWithout(t *testing.T, programs []string, goScript string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, from := range filepath.SplitList(os.Getenv("PATH")) {
 		entries, _ := os.ReadDir(from) // a PATH may name what does not exist
 		for _, entry := range entries {
-			if slices.Contains(programs, entry.Name()) {
+			if slices.ContainsFunc(programs, func(pattern string) bool { ok, _ := filepath.Match(pattern, entry.Name()); return ok }) {
 				continue
 			}
 			err := os.Symlink(filepath.Join(from, entry.Name()), filepath.Join(dir, entry.Name()))
