@@ -15,7 +15,7 @@ SOURCES := $(wildcard erlang/src/*)
 # All but the root package, whose tests run the Python matrix.
 INNER    = $$($(GO) list ./... | grep -v 'erlpy/erlpy$$')
 
-.PHONY: build demo test bench gobench lint fuzz race asan soak check matrix clean priv
+.PHONY: build demo ready test bench gobench lint fuzz race asan soak check matrix clean priv
 
 ## build: the command build/erlpy, and the OTP application in build/lib
 build: $(APP)/ebin/erlang_python.app $(APP)/priv/erlpy priv
@@ -45,11 +45,14 @@ demo:
 	$(MAKE) build
 	tools/demo.sh
 
-## test: all tests, against every Python found
-test:
+## ready: all that the tests need: installed, built, a virtual environment for every Python found
+ready:
 	tools/install.sh test
 	$(MAKE) build
 	tools/venvs.sh
+
+## test: all tests, against every Python found
+test: ready
 	$(GO) test $(INNER)
 	$(GO) test -v -timeout 30m .
 	rebar3 ct

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds and tests this commit on releases of Debian, in roots of its own: tools/matrix.sh [ROOT...]
-#   bare-bookworm, bare-trixie  make and git are all there is: make demo has to install the rest
+#   bare-bookworm, bare-trixie  make and git are all there is: make demo, and make ready for the tests, install the rest
 #   trixie, forky               the tools are there: tools/matrix_root.sh
 # Roots stay in $ERLPY_ROOTS. One is made anew when the stamp's inputs have changed, the text of base() among them.
 set -euo pipefail
@@ -69,6 +69,7 @@ bare() {
 	cp -a "$roots/$1" "$dir"
 	clone "$dir/erlpy"
 	inside "$dir" make demo
+	inside "$dir" make ready
 	rm -rf "$dir"
 }
 

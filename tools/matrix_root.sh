@@ -9,15 +9,14 @@ newer=()
 for python in python3.14 python3.15; do
 	apt-cache show "$python" >/dev/null 2>&1 || continue
 	newer+=("build/venv/debian-${python#python}")
-	[ -e "/usr/bin/$python" ] ||
+	if [ ! -e "/usr/bin/$python" ]; then
+		apt-get update -q
 		apt-get install -y -q --no-install-recommends "$python" "$python-venv" "lib$python"
+	fi
 done
-tools/install.sh test
-make build
+make ready
 tools/lint.sh warnings
 CI=true go test -v -run 'TestHost|TestDependency' ./tools
-[ ${#newer[@]} -gt 0 ] || exit 0
-tools/venvs.sh
 for venv in "${newer[@]}"; do
 	echo "== Python tests against the node, $venv"
 	ERLPY_PEER=beam build/erlpy run --python "$venv" --erl erlang/test/py_peer.erl python/tests/run.py -q
