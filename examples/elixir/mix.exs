@@ -6,7 +6,8 @@ defmodule Snake.MixProject do
       app: :snake,
       version: "0.1.0",
       elixir: "~> 1.14",
-      # From elsewhere: {:erlang_python, git: "..."}. Mix builds the program that hosts Python too, with make and go.
+      # From elsewhere: {:erlang_python, git: "..."}. Mix builds the program that hosts Python too,
+      # with Go and a C compiler, or takes the one of ERLPY_HOST.
       deps: [{:erlang_python, path: "../.."}]
     ]
   end
