@@ -6,30 +6,36 @@
 -export([load/0, unload/0, get/1, check/1]).
 -export_type([settings/0]).
 
--type settings() :: #{
-    python := undefined | string(),
-    hosts := non_neg_integer(),
-    contexts := pos_integer(),
-    max_contexts := pos_integer(),
-    max_workers := pos_integer(),
-    max_nesting := pos_integer(),
-    max_async := pos_integer(),
-    max_frame := pos_integer(),
-    poll := non_neg_integer(),
-    socket := undefined | string(),
-    env := [{string(), string() | false}],
-    cd := undefined | string(),
-    create_atoms := boolean()
-}.
+-type settings() :: #{atom() => term()}.
 
-%% Long enough for any failure to be told in full text.
--define(LEAST_FRAME, 16#10000).
+%% What a value has to be. A `text' may also be `undefined'.
+-type check() :: {integer, From :: integer()} | {integer, From :: integer(), To :: integer()} | boolean | text | variables.
+
+%% The settings: name, default, check. A new one is a line here, and one in docs/settings.md.
+-spec table() -> [{atom(), Default :: term(), check()}].
+table() ->
+    [
+        {python, undefined, text},
+        {hosts, 1, {integer, 0}},
+        {contexts, erlang:system_info(schedulers_online), {integer, 1}},
+        {max_contexts, 64, {integer, 1}},
+        {max_workers, 1024, {integer, 1}},
+        {max_nesting, 100, {integer, 1}},
+        {max_async, 1000, {integer, 1}},
+        %% The least leaves room for the full text of any failure.
+        {max_frame, 64 * 1024 * 1024, {integer, 16#10000, 16#FFFFFFFF}},
+        {poll, 25, {integer, 0}},
+        {socket, undefined, text},
+        {env, [], variables},
+        {cd, undefined, text},
+        {create_atoms, false, boolean}
+    ].
 
 %% @doc Reads and checks the application's environment; an error says which setting is wrong, and what it should be.
 -spec load() -> {ok, settings()} | {error, {bad_setting, atom(), binary()}}.
 load() ->
     Given = application:get_all_env(erlang_python),
-    case check(maps:with(maps:keys(defaults()), maps:from_list(Given))) of
+    case check(maps:with(names(), maps:from_list(Given))) of
         {ok, Settings} ->
             persistent_term:put(?MODULE, Settings),
             {ok, Settings};
@@ -54,52 +60,39 @@ get(Name) ->
 %% @doc Fills in what is missing, and refuses what is wrong.
 -spec check(#{atom() => term()}) -> {ok, settings()} | {error, {bad_setting, atom(), binary()}}.
 check(Given) ->
-    Settings = maps:merge(defaults(), Given),
-    Bad = [{Name, Wanted} || {Name, Value} <- lists:sort(maps:to_list(Settings)), Wanted <- [wrong(Name, Value)], Wanted =/= ok],
-    case Bad of
+    Checked = [{Name, maps:get(Name, Given, Default), Check} || {Name, Default, Check} <- table()],
+    case [Bad || {_, Value, Check} = Bad <- Checked, not is_valid(Check, Value)] of
         [] ->
-            {ok, maps:map(fun plain/2, Settings)};
-        [{Name, Wanted} | _] ->
-            Text = io_lib:format("setting ~ts must be ~ts, not ~ts",
-                                 [Name, Wanted, py_text:line(map_get(Name, Settings), 200)]),
+            {ok, maps:from_list([{Name, plain(Check, Value)} || {Name, Value, Check} <- Checked])};
+        [{Name, Value, Check} | _] ->
+            Text = io_lib:format("setting ~ts must be ~ts, not ~ts", [Name, wanted(Check), py_text:line(Value, 200)]),
             {error, {bad_setting, Name, unicode:characters_to_binary(Text)}}
     end.
 
--spec defaults() -> settings().
-defaults() ->
-    #{
-        python => undefined,
-        hosts => 1,
-        contexts => erlang:system_info(schedulers_online),
-        max_contexts => 64,
-        max_workers => 1024,
-        max_nesting => 100,
-        max_async => 1000,
-        max_frame => 64 * 1024 * 1024,
-        poll => 25,
-        socket => undefined,
-        env => [],
-        cd => undefined,
-        create_atoms => false
-    }.
+-spec names() -> [atom()].
+names() ->
+    [Name || {Name, _, _} <- table()].
 
--spec wrong(atom(), term()) -> ok | string().
-wrong(Name, Value) when Name =:= hosts; Name =:= poll ->
-    unless(is_integer(Value) andalso Value >= 0, "an integer from 0");
-wrong(Name, Value) when Name =:= contexts; Name =:= max_contexts; Name =:= max_workers; Name =:= max_nesting; Name =:= max_async ->
-    unless(is_integer(Value) andalso Value >= 1, "an integer from 1");
-wrong(max_frame, Value) ->
-    unless(is_integer(Value) andalso Value >= ?LEAST_FRAME andalso Value =< 16#FFFFFFFF, "an integer from 65536 to 4294967295");
-wrong(create_atoms, Value) ->
-    unless(is_boolean(Value), "true or false");
-wrong(env, Value) ->
-    unless(is_list(Value) andalso lists:all(fun is_variable/1, Value), "a list of {\"NAME\", \"value\"}");
-wrong(_Path, Value) ->
-    unless(Value =:= undefined orelse is_text(Value), "a string").
+%% The kinds of value: the check, its words, and the form that the rest of the application gets.
 
--spec unless(boolean(), string()) -> ok | string().
-unless(true, _Wanted) -> ok;
-unless(false, Wanted) -> Wanted.
+-spec is_valid(check(), term()) -> boolean().
+is_valid({integer, From}, Value) -> is_integer(Value) andalso Value >= From;
+is_valid({integer, From, To}, Value) -> is_integer(Value) andalso Value >= From andalso Value =< To;
+is_valid(boolean, Value) -> is_boolean(Value);
+is_valid(text, Value) -> Value =:= undefined orelse is_text(Value);
+is_valid(variables, Value) when length(Value) >= 0 -> lists:all(fun is_variable/1, Value);
+is_valid(variables, _) -> false.
+
+-spec wanted(check()) -> iodata().
+wanted({integer, From}) -> ["an integer from ", integer_to_list(From)];
+wanted({integer, From, To}) -> ["an integer from ", integer_to_list(From), " to ", integer_to_list(To)];
+wanted(boolean) -> "true or false";
+wanted(text) -> "a string";
+wanted(variables) -> "a list of {\"NAME\", \"value\"}".
+
+-spec plain(check(), term()) -> term().
+plain(variables, Variables) -> [{string(Name), string(Value)} || {Name, Value} <- Variables];
+plain(_Check, Value) -> string(Value).
 
 -spec is_variable(term()) -> boolean().
 is_variable({Name, Value}) -> is_text(Name) andalso (Value =:= false orelse Value =:= "" orelse is_text(Value));
@@ -109,10 +102,6 @@ is_variable(_) -> false.
 is_text([_ | _] = List) -> io_lib:printable_unicode_list(List);
 is_text(Binary) when is_binary(Binary) -> is_text(unicode:characters_to_list(Binary));
 is_text(_) -> false.
-
--spec plain(atom(), term()) -> term().
-plain(env, Variables) -> [{string(Name), string(Value)} || {Name, Value} <- Variables];
-plain(_Name, Value) -> string(Value).
 
 -spec string(term()) -> term().
 string(Binary) when is_binary(Binary) -> unicode:characters_to_list(Binary);
