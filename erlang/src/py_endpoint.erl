@@ -4,6 +4,8 @@
 -module(py_endpoint).
 
 -export([create/1, remove/1, listen/1, close/3]).
+%% For tests.
+-export([lock/1]).
 -export_type([endpoint/0, file/0]).
 
 -include_lib("kernel/include/file.hrl").
