@@ -26,9 +26,14 @@ start(Endpoint, Path, Settings) ->
         {ok, Pid} ->
             {ok, Pid, Endpoint};
         {error, Reason} ->
-            ok = py_endpoint:abandon(Endpoint),
-            {error, Reason}
+            ok = py_endpoint:remove(Endpoint),
+            {error, in_words(Reason)}
     end.
+
+%% What is wrong with a setting, without the layers of supervisors around it.
+-spec in_words(term()) -> term().
+in_words({shutdown, {failed_to_start_child, _Id, Reason}}) -> in_words(Reason);
+in_words(Reason) -> Reason.
 
 -spec stop(py_endpoint:endpoint()) -> ok.
 stop(Endpoint) ->

@@ -264,7 +264,7 @@ interrupt(Context) when is_pid(Context) ->
 state_fetch(Key) ->
     py_state:fetch(Key).
 
--spec state_store(term(), term()) -> ok.
+-spec state_store(term(), term()) -> ok | {error, py_state:full()}.
 state_store(Key, Value) ->
     py_state:store(Key, Value).
 
@@ -280,7 +280,7 @@ state_keys() ->
 state_clear() ->
     py_state:clear().
 
-%% @doc Adds 1, and gives the new value; an absent key counts as 0.
+%% @doc Adds 1, and gives the new value; an absent key counts as 0. A new key in a full table is `error:{max_state_entries, Max}'.
 -spec state_incr(term()) -> integer().
 state_incr(Key) ->
     py_state:incr(Key).

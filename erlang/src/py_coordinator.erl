@@ -4,14 +4,15 @@
 -module(py_coordinator).
 -behaviour(gen_server).
 
--export([start_link/1, path/0, admit/2, expect/1, threads/0, dismiss/1]).
--export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2]).
+-export([start_link/1, path/0, admit/2, expect/1, forget/1, threads/0, dismiss/1]).
+-export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 -include_lib("kernel/include/logger.hrl").
 
 -record(state, {
     path :: string(),
     listener :: socket:socket(),
+    file :: py_endpoint:file(),
     admission :: py_admission:admission(),
     %% Who has ever awaited a connection, monitored once each.
     owners = #{} :: #{pid() => reference()}
@@ -39,6 +40,11 @@ admit(Role, Info) ->
 expect(Kind) ->
     gen_server:call(?MODULE, {expect, Kind}).
 
+%% @doc Takes a token back: its connection is awaited no more.
+-spec forget(py_handshake:token()) -> ok.
+forget(Token) ->
+    gen_server:cast(?MODULE, {forget, Token}).
+
 %% @doc The handlers of Python threads.
 -spec threads() -> [pid()].
 threads() ->
@@ -56,13 +62,15 @@ dismiss(Handler) ->
 
 -spec init(string()) -> {ok, #state{}, {continue, accept}} | {stop, term()}.
 init(Path) ->
+    %% So that terminate/2 runs, and removes the socket's file.
+    process_flag(trap_exit, true),
     case py_endpoint:listen(Path) of
-        {ok, Listener} ->
+        {ok, Listener, File} ->
             %% After a crash of this process its handlers are still there, and still count.
             Handlers = py_handler_sup:handlers(),
             Admission = lists:foldl(fun py_admission:adopt/2, py_admission:new(py_settings:get(max_workers)), Handlers),
             _ = [monitor(process, Handler) || Handler <- Handlers],
-            {ok, #state{path = Path, listener = Listener, admission = Admission}, {continue, accept}};
+            {ok, #state{path = Path, listener = Listener, file = File, admission = Admission}, {continue, accept}};
         {error, Reason} ->
             {stop, Reason}
     end.
@@ -71,8 +79,8 @@ init(Path) ->
 handle_continue(accept, State) ->
     accept(State).
 
--spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.
-handle_call({admit, Role, Info}, {Handler, _}, #state{admission = Admission} = State) ->
+-spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}} | {noreply, #state{}}.
+handle_call({admit, Role, Info}, {Handler, _}, #state{admission = Admission} = State) when is_pid(Handler) ->
     case py_admission:admit(Handler, Role, Admission) of
         {ok, Awaited, Admission1} ->
             _ = tell(Awaited, Handler, Info),
@@ -80,24 +88,29 @@ handle_call({admit, Role, Info}, {Handler, _}, #state{admission = Admission} = S
         {refused, Text} ->
             {reply, {refused, Text}, State}
     end;
-handle_call({expect, Kind}, {Owner, _}, #state{admission = Admission, owners = Owners} = State) ->
+handle_call({expect, Kind}, {Owner, _}, #state{admission = Admission, owners = Owners} = State)
+  when is_pid(Owner), Kind =:= host orelse Kind =:= context ->
     Token = token(Kind),
     Owners1 = case Owners of
         #{Owner := _} -> Owners;
         #{} -> Owners#{Owner => monitor(process, Owner)}
     end,
     {reply, Token, State#state{admission = py_admission:expect(Token, Owner, Admission), owners = Owners1}};
-handle_call(threads, _From, #state{admission = Admission} = State) ->
+handle_call(threads, {_, _}, #state{admission = Admission} = State) ->
     {reply, py_admission:threads(Admission), State};
-handle_call({serves, Handler}, _From, #state{admission = Admission} = State) ->
+handle_call({serves, Handler}, {_, _}, #state{admission = Admission} = State) ->
     {reply, py_admission:serves(Handler, Admission), State};
-handle_call(path, _From, #state{path = Path} = State) ->
-    {reply, Path, State}.
+handle_call(path, {_, _}, #state{path = Path} = State) ->
+    {reply, Path, State};
+handle_call(Request, From, State) ->
+    %% Not answered: to a caller that is not one of these a reply would be as strange.
+    {noreply, stray({call, From, Request}, State)}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
+handle_cast({forget, Token}, #state{admission = Admission} = State) ->
+    {noreply, State#state{admission = py_admission:forget(Token, Admission)}};
 handle_cast(Message, State) ->
-    ?LOG_WARNING(#{what => py_stray_message, process => ?MODULE, message => Message}),
-    {noreply, State}.
+    {noreply, stray(Message, State)}.
 
 -spec handle_info(term(), #state{}) -> {noreply, #state{}} | {noreply, #state{}, {continue, accept}} | {stop, term(), #state{}}.
 handle_info({'$socket', Listener, select, _Handle}, #state{listener = Listener} = State) ->
@@ -105,11 +118,15 @@ handle_info({'$socket', Listener, select, _Handle}, #state{listener = Listener} 
 handle_info(accept, State) ->
     accept(State);
 handle_info({'DOWN', _, process, Pid, _}, #state{admission = Admission, owners = Owners} = State) when is_map_key(Pid, Owners) ->
-    {noreply, State#state{admission = py_admission:forget(Pid, Admission), owners = maps:remove(Pid, Owners)}};
+    {noreply, State#state{admission = py_admission:forget_owner(Pid, Admission), owners = maps:remove(Pid, Owners)}};
 handle_info({'DOWN', _, process, Handler, _}, #state{admission = Admission} = State) ->
     {noreply, State#state{admission = py_admission:leave(Handler, Admission)}};
 handle_info(Message, State) ->
-    handle_cast(Message, State).
+    {noreply, stray(Message, State)}.
+
+-spec terminate(term(), #state{}) -> ok.
+terminate(_Reason, #state{path = Path, listener = Listener, file = File}) ->
+    py_endpoint:close(Path, Listener, File).
 
 %% Accepting
 
@@ -118,9 +135,8 @@ handle_info(Message, State) ->
 accept(#state{listener = Listener} = State) ->
     case socket:accept(Listener, nowait) of
         {ok, Socket} ->
-            handle(Socket),
             self() ! accept,
-            {noreply, State};
+            {noreply, handle(Socket, State)};
         {select, _Info} ->
             {noreply, State};
         {error, Reason} when Reason =:= emfile; Reason =:= enfile; Reason =:= enobufs; Reason =:= enomem ->
@@ -133,10 +149,15 @@ accept(#state{listener = Listener} = State) ->
             {stop, {accept, Reason}, State}
     end.
 
--spec handle(socket:socket()) -> ok.
-handle(Socket) ->
+-spec handle(socket:socket(), #state{}) -> #state{}.
+handle(Socket, #state{admission = Admission} = State) ->
     {ok, Handler} = py_handler_sup:start_handler(),
     _ = monitor(process, Handler),
+    ok = give(Handler, Socket),
+    State#state{admission = py_admission:connect(Handler, Admission)}.
+
+-spec give(pid(), socket:socket()) -> ok.
+give(Handler, Socket) ->
     case py_handler:give(Handler, Socket) of
         ok ->
             ok;
@@ -158,3 +179,8 @@ tell({Owner, Token}, Handler, Info) ->
 token(Kind) ->
     Random = binary:decode_unsigned(rand:bytes(16)),
     iolist_to_binary(io_lib:format("~ts-~32.16.0b", [Kind, Random])).
+
+-spec stray(term(), #state{}) -> #state{}.
+stray(Message, State) ->
+    ?LOG_WARNING(#{what => py_stray_message, process => ?MODULE, message => Message}),
+    State.

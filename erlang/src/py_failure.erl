@@ -1,13 +1,13 @@
 %% @doc Failures of a registered function, in the shapes of PROTOCOL.md, section 5. Pure.
 -module(py_failure).
 
--export([raised/3, not_registered/1, bad_term/1, process/1, nesting/1, shrink/3]).
+-export([raised/3, not_registered/1, bad_term/1, process/1, refused/1, nesting/1, table_full/1, shrink/3]).
 -export_type([failure/0]).
 
 -type failure() ::
     {raised, error | exit | throw, Reason :: term(), Text :: binary(), Stack :: [binary()]}
     | {not_registered, binary()}
-    | {limit | bad_term | process, binary()}.
+    | {limit | bad_term | process | refused, binary()}.
 
 -define(MAX_TEXT, 4096).
 
@@ -28,6 +28,16 @@ bad_term(Text) ->
 -spec process(binary()) -> failure().
 process(Text) ->
     {process, Text}.
+
+%% @doc What a setting forbids.
+-spec refused(binary()) -> failure().
+refused(Text) ->
+    {refused, Text}.
+
+%% @doc The shared table has no room for a new key.
+-spec table_full(pos_integer()) -> failure().
+table_full(Max) ->
+    {limit, <<"the shared table holds ", (integer_to_binary(Max))/binary, " keys, as many as it may (setting max_state_entries)">>}.
 
 %% @doc Calls that wait for each other, more than may.
 -spec nesting(pos_integer()) -> failure().

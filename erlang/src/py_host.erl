@@ -58,29 +58,29 @@ init({Path, Settings}) ->
 handle_continue(launch, State) ->
     {noreply, launch(State)}.
 
--spec handle_call(term(), gen_server:from(), #state{}) -> {reply, {error, unknown_call}, #state{}}.
-handle_call(_Request, _From, State) ->
-    {reply, {error, unknown_call}, State}.
+-spec handle_call(term(), gen_server:from(), #state{}) -> {noreply, #state{}}.
+handle_call(Request, From, State) ->
+    {noreply, stray({call, From, Request}, State)}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
 handle_cast(Message, State) ->
     {noreply, stray(Message, State)}.
 
 -spec handle_info(term(), #state{}) -> {noreply, #state{}}.
-handle_info(launch, State) ->
+handle_info(launch, #state{port = none} = State) ->
     {noreply, launch(State)};
-handle_info({py_joined, Token, Control, _Info}, #state{token = Token, timer = Timer} = State) ->
+handle_info({py_joined, Token, Control, _Info}, #state{token = Token, timer = Timer} = State) when is_binary(Token), is_pid(Control) ->
     _ = erlang:cancel_timer(Timer),
     py_contexts:host(self(), up, Control),
     {noreply, State#state{token = none, timer = none, control = {Control, monitor(process, Control)}, since = now_ms()}};
-handle_info({Port, {data, {_, Line}}}, #state{port = Port} = State) ->
+handle_info({Port, {data, {_, Line}}}, #state{port = Port} = State) when is_port(Port), is_binary(Line) ->
     {noreply, State#state{last_line = Line}};
-handle_info({Port, {exit_status, Status}}, #state{port = Port} = State) ->
+handle_info({Port, {exit_status, Status}}, #state{port = Port} = State) when is_port(Port), is_integer(Status) ->
     Text = iolist_to_binary(io_lib:format("the Python host ended with status ~b", [Status])),
     {noreply, failed(case last_line(State) of <<>> -> Text; Line -> Line end, State)};
 handle_info({'DOWN', Monitor, process, _, Reason}, #state{control = {_, Monitor}} = State) ->
     {noreply, failed(end_of(py_result:ended(Reason), State), State)};
-handle_info({start_timeout, Token}, #state{token = Token} = State) ->
+handle_info({start_timeout, Token}, #state{token = Token} = State) when is_binary(Token) ->
     {noreply, failed(<<"the Python host did not connect in time">>, State)};
 handle_info({start_timeout, _Earlier}, State) ->
     {noreply, State};
@@ -111,15 +111,16 @@ terminate(_Reason, #state{port = Port, control = Control} = State) ->
 -spec launch(#state{}) -> #state{}.
 launch(#state{path = Path, settings = Settings} = State) ->
     Token = py_coordinator:expect(host),
+    State1 = State#state{token = Token, last_line = <<>>},
     try open(executable(), arguments(Path, Token, Settings), Settings) of
         Port ->
             Timer = erlang:send_after(?START_TIMEOUT, self(), {start_timeout, Token}),
-            State#state{port = Port, token = Token, timer = Timer, last_line = <<>>}
+            State1#state{port = Port, timer = Timer}
     catch
         throw:{missing, Executable} ->
-            failed(unicode:characters_to_binary([Executable, " is missing: `make build` makes it"]), State);
+            failed(unicode:characters_to_binary([Executable, " is missing: `make build` makes it"]), State1);
         error:Reason ->
-            failed(unicode:characters_to_binary(io_lib:format("cannot start ~ts: ~0tp", [executable(), Reason])), State)
+            failed(unicode:characters_to_binary(io_lib:format("cannot start ~ts: ~0tp", [executable(), Reason])), State1)
     end.
 
 -spec open(file:filename(), [string() | binary()], py_settings:settings()) -> port().
@@ -153,7 +154,8 @@ failed(Reason, #state{control = Control, since = Since, pause = Pause} = State) 
     (close(State))#state{pause = min(2 * Pause1, ?LONGEST_PAUSE)}.
 
 -spec close(#state{}) -> #state{}.
-close(#state{port = Port, timer = Timer, control = Control} = State) ->
+close(#state{port = Port, token = Token, timer = Timer, control = Control} = State) ->
+    _ = Token =/= none andalso py_coordinator:forget(Token),
     _ = Timer =/= none andalso erlang:cancel_timer(Timer),
     close_port(Port),
     case Control of

@@ -9,9 +9,9 @@ run(registered, [Name]) when is_binary(Name) ->
 run(functions, []) ->
     {ok, py_registry:names()};
 run(send, [Dest, Term]) when is_pid(Dest); is_binary(Dest); is_atom(Dest) ->
-    send(Dest, Term);
+    permitted(send, Dest, fun() -> send(Dest, Term) end);
 run(whereis, [Name]) when is_binary(Name); is_atom(Name) ->
-    {ok, registered(Name)};
+    permitted('whereis', Name, fun() -> {ok, registered(Name)} end);
 run(cancel, [Handler]) when is_pid(Handler) ->
     {ok, py_coordinator:dismiss(Handler)};
 run(state_get, [Key]) ->
@@ -20,7 +20,10 @@ run(state_get, [Key]) ->
         {error, not_found} -> {ok, none}
     end;
 run(state_set, [Key, Value]) ->
-    {ok, py_state:store(Key, Value)};
+    case py_state:store(Key, Value) of
+        ok -> {ok, ok};
+        {error, {max_state_entries, Max}} -> {error, py_failure:table_full(Max)}
+    end;
 run(state_delete, [Key]) ->
     {ok, py_state:remove(Key)};
 run(state_keys, []) ->
@@ -39,6 +42,26 @@ run(log, [Level, Logger, Thread, Message]) when is_integer(Level), is_binary(Log
     {ok, none};
 run(Target, Args) ->
     {error, py_failure:bad_term(<<"not a call: ", (py_text:line({Target, Args}, 200))/binary>>)}.
+
+%% Does what the setting `send' allows. A list refuses pids, of this node and of others: code in a host can make up any pid.
+-spec permitted(send | 'whereis', pid() | binary() | atom(), fun(() -> py_function:result())) -> py_function:result().
+permitted(Operation, Dest, Do) ->
+    case py_settings:get(send) of
+        any -> Do();
+        none -> refused(Operation, Dest, <<"allows none">>);
+        _Names when is_pid(Dest) -> refused(Operation, Dest, <<"allows registered names alone">>);
+        Names ->
+            case lists:member(py_registry:name(Dest), Names) of
+                true -> Do();
+                false -> refused(Operation, Dest, <<"does not list that name">>)
+            end
+    end.
+
+-spec refused(send | 'whereis', pid() | binary() | atom(), binary()) -> py_function:result().
+refused(Operation, Dest, Why) ->
+    To = case is_pid(Dest) of true -> py_text:line(Dest, 100); false -> [$', py_registry:name(Dest), $'] end,
+    Text = ["erlang.", atom_to_binary(Operation), " to ", To, " is refused: the node's setting send ", Why],
+    {error, py_failure:refused(iolist_to_binary(Text))}.
 
 %% A process of another node may be gone too, but nobody here knows.
 -spec send(pid() | binary() | atom(), term()) -> py_function:result().
@@ -75,7 +98,8 @@ add(Key, N) ->
     try
         {ok, py_state:incr(Key, N)}
     catch
-        error:badarg -> {error, py_failure:bad_term(<<"the value of ", (py_text:line(Key, 200))/binary, " is not an integer">>)}
+        error:badarg -> {error, py_failure:bad_term(<<"the value of ", (py_text:line(Key, 200))/binary, " is not an integer">>)};
+        error:{max_state_entries, Max} -> {error, py_failure:table_full(Max)}
     end.
 
 %% Python's numbers leave room between and above its names.

@@ -141,16 +141,16 @@ stop(Status) ->
     clear(),
     halt(Status).
 
-%% The socket's directory, if it was made for this node: the program that made it removes it too, unless it was killed.
+%% The socket's directory, if the program that started this node has made it (argument -erlpy_directory). That program removes it too, unless
+%% it was killed. At any other place the application removes its own socket.
 -spec clear() -> ok.
 clear() ->
-    [Socket | _Files] = init:get_plain_arguments(),
-    Directory = filename:dirname(Socket),
-    case filename:basename(Directory) of
-        "erlpy-" ++ _ ->
+    case init:get_argument(erlpy_directory) of
+        {ok, [[Directory]]} ->
+            [Socket | _Files] = init:get_plain_arguments(),
             _ = file:delete(Socket),
             _ = file:del_dir(Directory),
             ok;
-        _ ->
+        error ->
             ok
     end.

@@ -10,7 +10,8 @@ start_link(Path, Settings) ->
     supervisor:start_link({local, ?MODULE}, ?MODULE, {Path, Settings}).
 
 %% Rest for one, in the order of who knows whom:
-%% - the handlers first, because a connection outlives the coordinator that accepted it;
+%% - what adds keys to the shared table first, as Python may write as soon as somebody listens;
+%% - then the handlers, because a connection outlives the coordinator that accepted it;
 %% - then the coordinator: with it go the tokens that hosts and contexts were promised, so those below start anew;
 %% - then the contexts, which hear from the hosts, last.
 -spec init({string(), py_settings:settings()}) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
@@ -19,6 +20,7 @@ init({Path, Settings}) ->
     ok = py_state:new(),
     ok = py_stream:new(),
     Children = [
+        #{id => py_state, start => {py_state, start_link, [Settings]}},
         #{id => py_handler_sup, start => {py_handler_sup, start_link, []}, type => supervisor},
         #{id => py_coordinator, start => {py_coordinator, start_link, [Path]}},
         #{id => py_contexts, start => {py_contexts, start_link, [Settings]}},

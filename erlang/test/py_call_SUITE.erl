@@ -372,11 +372,10 @@ stale_socket(Config) ->
 
 socket_in_use(Config) ->
     Path = short_path(Config),
-    {ok, Listener} = py_endpoint:listen(Path),
+    {ok, Listener, File} = py_endpoint:listen(Path),
     ?assertError({badmatch, {error, {erlang_python, _}}}, py_client:start_app([{socket, Path}])),
     {ok, _} = file:read_file_info(Path),
-    ok = socket:close(Listener),
-    ok = file:delete(Path).
+    ok = py_endpoint:close(Path, Listener, File).
 
 private_directory(_) ->
     py_client:start_app([]),

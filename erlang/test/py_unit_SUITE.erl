@@ -9,7 +9,7 @@ suite() -> [{timetrap, {seconds, 30}}].
 
 all() ->
     [
-        vectors, pieces, pieces_share, pieces_limit, frame_round_trip, frame_byte_by_byte, frame_refused, text, text_is_bounded, settings, admission, handshake,
+        vectors, pieces, pieces_share, pieces_limit, frame_round_trip, frame_byte_by_byte, frame_refused, text, text_is_bounded, settings, settings_of_each_kind, unknown_settings, admission, admission_of_strangers, handshake,
         pool_grows_for_each_waiting_call, pool_keeps_to_its_limit, pool_serves_in_order, pool_cancels_what_waits,
         pool_interrupts_what_is_cancelled, pool_insists, pool_interrupts, pool_context_ends, pool_is_full, pool_host_fails, pool_prefers_last_used,
         pool_spreads_over_hosts, pool_prefers_the_least_busy_host, pool_context_never_comes, host_arguments,
@@ -135,17 +135,59 @@ settings(_) ->
     {ok, #{python := "python3", env := [{"A", "b"}]}} = py_settings:check(#{python => <<"python3">>, env => [{<<"A">>, "b"}]}),
     {error, {bad_setting, hosts, <<"setting hosts must be an integer from 0, not many">>}} = py_settings:check(#{hosts => many}).
 
+settings_of_each_kind(_) ->
+    Good = [
+        {max_state_entries, 1, 1}, {max_state_entries, infinity, infinity}, {create_atoms, true, true}, {poll, 0, 0},
+        {send, any, any}, {send, none, none}, {send, [], []}, {send, [a, "b", <<"c">>, 'ž'], [<<"a">>, <<"b">>, <<"c">>, <<"ž"/utf8>>]},
+        {env, [{"A", ""}, {<<"B">>, false}], [{"A", ""}, {"B", false}]}
+    ],
+    [?assertMatch({Name, Value, {ok, #{Name := Plain}}}, {Name, Value, py_settings:check(#{Name => Value})}) || {Name, Value, Plain} <- Good],
+    Bad = [
+        {max_state_entries, 0}, {max_state_entries, a}, {create_atoms, 1}, {poll, -1}, {poll, infinity}, {send, all}, {send, self()}, {send, "init"},
+        {send, [1]}, {send, [a | b]}, {send, [[]]}, {send, [<<255>>]}, {send, <<"init">>}, {env, [{"A", "b"} | c]}, {env, [{"A", 1}]}, {python, <<255>>},
+        {python, [a]}, {cd, ""}, {max_frame, 65535}, {max_frame, 1 bsl 32}, {max_frame, 70000.0}
+    ],
+    [begin
+        {error, {bad_setting, Name, Text}} = py_settings:check(#{Name => Value}),
+        Start = iolist_to_binary(["setting ", atom_to_binary(Name), " must be "]),
+        ?assertMatch({Name, <<Start:(byte_size(Start))/binary, _/binary>>}, {Name, Text})
+     end || {Name, Value} <- Bad].
+
+unknown_settings(_) ->
+    [begin
+        {error, {bad_setting, Name, Text}} = py_settings:check(#{Name => 1, hosts => 2}),
+        Start = unicode:characters_to_binary(io_lib:format("there is no setting ~ts; did you mean ~ts? ", [Name, Meant])),
+        ?assertMatch({Name, <<Start:(byte_size(Start))/binary, _/binary>>}, {Name, Text})
+     end || {Name, Meant} <- [{max_worker, max_workers}, {host, hosts}, {'max-frame', max_frame}, {max_contxets, max_contexts}, {creat_atom, create_atoms},
+                              {polls, poll}, {enviroment, env}, {socket_path, socket}, {'žend', send}]],
+    {error, {bad_setting, host, Text}} = py_settings:check(#{host => 1}),
+    [?assertNotEqual({Name, nomatch}, {Name, binary:match(Text, Name)}) || Name <- [<<"max_nesting">>, <<"python">>, <<"send">>]].
+
 admission(_) ->
     [A, B, C] = [spawn(fun() -> ok end) || _ <- [a, b, c]],
-    A0 = py_admission:new(1),
+    Connect = fun(Pids, Admission) -> lists:foldl(fun py_admission:connect/2, Admission, Pids) end,
+    A0 = Connect([A, B], py_admission:new(1)),
     {ok, none, A1} = py_admission:admit(A, thread, A0),
     {refused, _} = py_admission:admit(B, thread, A1),
     {ok, none, A2} = py_admission:admit(B, thread, py_admission:leave(A, A1)),
     ?assertEqual([B], py_admission:threads(A2)),
-    A3 = py_admission:expect(<<"t">>, C, A2),
+    A3 = Connect([A], py_admission:expect(<<"t">>, C, A2)),
     {ok, {C, <<"t">>}, A4} = py_admission:admit(A, {context, <<"t">>}, A3),
-    {refused, <<"unknown token">>} = py_admission:admit(A, {context, <<"t">>}, A4),
-    {refused, _} = py_admission:admit(A, {context, <<"t">>}, py_admission:forget(C, A3)).
+    {refused, <<"unknown token">>} = py_admission:admit(A, {context, <<"t">>}, Connect([A], A4)),
+    {refused, <<"unknown token">>} = py_admission:admit(A, {context, <<"t">>}, py_admission:forget(<<"t">>, A3)),
+    {refused, <<"unknown token">>} = py_admission:admit(A, {context, <<"t">>}, py_admission:forget_owner(C, A3)),
+    ?assertEqual({[<<"t">>], [], [], []}, list_to_tuple([py_admission:tokens(X) || X <- [
+        A3, A4, py_admission:forget(<<"t">>, A3), py_admission:forget_owner(C, A3)]])).
+
+%% Only a handler that was started may be let in, in a role that there is, and once.
+admission_of_strangers(_) ->
+    [A, B] = [spawn(fun() -> ok end) || _ <- [a, b]],
+    A0 = py_admission:connect(A, py_admission:new(9)),
+    {refused, _} = py_admission:admit(B, thread, A0),
+    [{refused, _} = py_admission:admit(A, Role, A0) || Role <- [none, x, {x}, {context, x}, {x, y, z}, 1]],
+    {ok, none, A1} = py_admission:admit(A, thread, A0),
+    {refused, _} = py_admission:admit(A, thread, A1),
+    ?assertEqual([A], py_admission:threads(A1)).
 
 handshake(_) ->
     {ok, thread, #{}} = py_handshake:hello(term_to_binary({erlpy, 1, thread, #{}})),

@@ -80,7 +80,7 @@ func Start(ctx context.Context, o Options) (_ *Node, err error) {
 		return nil, err
 	}
 	n.line = ours
-	n.cmd = exec.Command(erl, arguments(o, app, n.socket)...)
+	n.cmd = exec.Command(erl, arguments(o, app, n)...)
 	n.cmd.Stdout, n.cmd.Stderr = o.Stdout, o.Stderr
 	n.cmd.ExtraFiles = []*os.File{theirs}
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -111,13 +111,16 @@ func spin(o Options) []string {
 }
 
 // arguments is the node's command line.
-func arguments(o Options, app, socket string) []string {
+func arguments(o Options, app string, n *Node) []string {
 	args := []string{"-noshell", "-boot", "no_dot_erlang", "-kernel", "logger", logToStderr, "-pa", filepath.Join(app, "ebin")}
 	args = append(args, spin(o)...)
 	for _, name := range slices.Sorted(maps.Keys(o.Settings)) {
 		args = append(args, "-"+appName, name, o.Settings[name])
 	}
-	return append(append(args, "-s", "py_run", "main", "-extra", socket), o.Files...)
+	if n.dir != "" {
+		args = append(args, "-erlpy_directory", n.dir) // removed by the node if this program is killed
+	}
+	return append(append(args, "-s", "py_run", "main", "-extra", n.socket), o.Files...)
 }
 
 // logToStderr keeps the node's log out of the standard output, which is the script's.
