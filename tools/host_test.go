@@ -160,7 +160,9 @@ func source(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	names, err := run(t, "..", os.Getenv("PATH"), "", "git", "ls-files", "-z", "-co", "--exclude-standard")
-	if err != nil {
+	if err != nil && os.Getenv("CI") == "" {
+		t.Skip("not a clone: ", names)
+	} else if err != nil {
 		t.Fatal(err, names)
 	}
 	for _, name := range strings.Split(strings.Trim(names, "\x00"), "\x00") {

@@ -43,7 +43,7 @@ base() {
 # clone DIR: this commit, with build/ as an earlier run left it.
 clone() {
 	[ -d "$1" ] || git init -q "$1"
-	git -C "$1" fetch -q "file://$PWD" HEAD
+	git -C "$1" fetch -q --update-shallow "file://$PWD" HEAD
 	git -C "$1" checkout -q -f --detach FETCH_HEAD
 	git -C "$1" clean -q -fd
 }
