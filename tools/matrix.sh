@@ -19,7 +19,7 @@ mkdir -p "$roots"
 exec 9>"$roots/lock"
 flock 9 # two runs would change the same roots
 
-# base SUITE: debootstrap's root, from which the others are copied. Nothing runs in it.
+# base SUITE: makes the pristine root of a release. Other roots are copies of it; nothing runs in it.
 base() {
 	local suite=$1 dir=$roots/$1 script=/usr/share/debootstrap/scripts/$1 stamp
 	stamp="$suite $mirror $include $(declare -f base | cksum)"
