@@ -13,7 +13,7 @@ number() {
 	echo $((major * 1000 + ${rest%%.*}))
 }
 
-# The message names what is missing, then each way out.
+# The message starts with the reason and lists each way out.
 fail() {
 	cat <<END
 erlpy: no host binary: $1.
@@ -27,7 +27,7 @@ END
 	exit 1
 }
 
-# serves FILE: a host of this version that runs on this machine.
+# serves FILE: succeeds if FILE runs here and is a host of this version.
 serves() {
 	case $("$1" version 2>/dev/null) in "erlpy $version "*) ;; *) return 1 ;; esac
 }

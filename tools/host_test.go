@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// A machine without Go, with one too old, or without a C compiler is told what is missing and each way out.
+// The hook of rebar3 and Mix, without Go, with an old one, or without a C compiler, lists each way out.
 func TestHostSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	dir := source(t)
@@ -66,7 +66,7 @@ func TestHostInPriv(t *testing.T) {
 	}
 }
 
-// Projects of rebar3 and of Mix that depend on the repository build where a host can be had, and fail
+// rebar3 and Mix projects depending on the repository build where a host can be had, and fail
 // where not. Warnings of compilers newer than ours are no errors there, and both directions work.
 func TestDependency(t *testing.T) {
 	host, err := filepath.Abs("../build/erlpy")
@@ -133,7 +133,7 @@ end`,
 	}
 }
 
-// A node calls Python, whose threads call functions of the node.
+// A node calls Python; threads there call functions of the node.
 const (
 	inThreads = `
 import erlang
@@ -160,7 +160,9 @@ func source(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	names, err := run(t, "..", os.Getenv("PATH"), "", "git", "ls-files", "-z", "-co", "--exclude-standard")
-	if err != nil {
+	if err != nil && os.Getenv("CI") == "" {
+		t.Skip("not a clone: ", names)
+	} else if err != nil {
 		t.Fatal(err, names)
 	}
 	for _, name := range strings.Split(strings.Trim(names, "\x00"), "\x00") {
@@ -187,7 +189,7 @@ func source(t *testing.T) string {
 	return dir
 }
 
-// warned adds to the sources what compilers warn of.
+// warned adds an unused function to the Erlang and to the C sources.
 func warned(t *testing.T, dir string) {
 	t.Helper()
 	for name, text := range map[string]string{

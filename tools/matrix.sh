@@ -19,7 +19,7 @@ mkdir -p "$roots"
 exec 9>"$roots/lock"
 flock 9 # two runs would change the same roots
 
-# base SUITE: debootstrap's root, from which the others are copied. Nothing runs in it.
+# base SUITE: makes the pristine root of a release. Other roots are copies of it; nothing runs in it.
 base() {
 	local suite=$1 dir=$roots/$1 script=/usr/share/debootstrap/scripts/$1 stamp
 	stamp="$suite $mirror $include $(declare -f base | cksum)"
@@ -43,7 +43,7 @@ base() {
 # clone DIR: this commit, with build/ as an earlier run left it.
 clone() {
 	[ -d "$1" ] || git init -q "$1"
-	git -C "$1" fetch -q "file://$PWD" HEAD
+	git -C "$1" fetch -q --update-shallow "file://$PWD" HEAD
 	git -C "$1" checkout -q -f --detach FETCH_HEAD
 	git -C "$1" clean -q -fd
 }
