@@ -29,7 +29,7 @@ type Options struct {
 	MaxNesting int
 	// MaxAsync is how many Go functions that were called by async_call, submit or map may run at once; others wait. 0 is 1000.
 	MaxAsync int
-	// MaxState is how many keys the table of erlang.state_set may hold where there is no node. 0 is 1,000,000.
+	// MaxState is the most keys in the table of erlang.state_set where there is no node. 0 is 1,000,000.
 	MaxState int
 	// Poll is how often a thread looks for its answer before it sleeps. 0 is 50, negative is once.
 	Poll int

@@ -18,7 +18,6 @@ type state struct {
 	max   int // keys; 0: no limit
 }
 
-
 var errNoInteger = errors.New("the value is no integer")
 
 // do runs one operation of PROTOCOL.md section 4 and returns its result. known is false when op is none of the table's.

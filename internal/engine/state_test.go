@@ -80,7 +80,7 @@ func TestStateErrors(t *testing.T) {
 	}
 }
 
-// At its limit the table takes no new key, by whichever operation; the keys in it change, and a deleted one makes room.
+// A full table takes no new key by any operation; its keys change, and a deleted one makes room.
 func TestStateLimit(t *testing.T) {
 	s := state{max: 2}
 	full := `the shared table holds 2 keys, as many as it may (MaxState)`
