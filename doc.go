@@ -6,6 +6,12 @@
 // [Start] finds a CPython (3.9 or later, free-threaded ones too), loads its shared library and starts it; [Runtime.Close] ends it. CPython
 // can be started once in a process. Nothing of Python is needed to build a program.
 //
+// # Safety
+//
+// Python runs in this process: a crash of Python or of an extension module ends the program, and
+// Python code may do all that the program may. An Erlang node at Options.BEAM is isolated from such
+// crashes, but not from hostile code; see SECURITY.md.
+//
 // # Calling Go and Erlang from Python
 //
 // What [Runtime.Register] registers, Python calls:

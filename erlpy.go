@@ -29,6 +29,8 @@ type Options struct {
 	MaxNesting int
 	// MaxAsync is how many Go functions that were called by async_call, submit or map may run at once; others wait. 0 is 1000.
 	MaxAsync int
+	// MaxState is the most keys in the table of erlang.state_set where there is no node. 0 is 1,000,000.
+	MaxState int
 	// Poll is how often a thread looks for its answer before it sleeps. 0 is 50, negative is once.
 	Poll int
 }
@@ -52,7 +54,7 @@ func Start(ctx context.Context, o Options) (*Runtime, error) {
 	rt := &Runtime{funcs: new(funcs.Registry), ended: make(chan struct{})}
 	rt.engine, err = engine.New(engine.Options{
 		Install: install, BEAM: o.BEAM, MaxFrame: o.MaxFrame, MaxWorkers: o.MaxWorkers, MaxContexts: o.MaxContexts,
-		MaxNesting: o.MaxNesting, MaxAsync: o.MaxAsync, Poll: o.Poll, Funcs: rt.funcs,
+		MaxNesting: o.MaxNesting, MaxAsync: o.MaxAsync, MaxState: o.MaxState, Poll: o.Poll, Funcs: rt.funcs,
 	})
 	if err != nil {
 		return nil, err

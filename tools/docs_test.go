@@ -53,7 +53,7 @@ func documents(t *testing.T) []string {
 // Every fenced block is parsed as what it says it is.
 func TestDocumentBlocks(t *testing.T) {
 	files := documents(t)
-	for _, name := range []string{"README.md", "CONTRIBUTING.md", "RATIONALE.md", "PROTOCOL.md", "CHANGELOG.md"} {
+	for _, name := range []string{"README.md", "CONTRIBUTING.md", "RATIONALE.md", "PROTOCOL.md", "CHANGELOG.md", "SECURITY.md"} {
 		files = append(files, "../"+name)
 	}
 	for _, file := range files {

@@ -280,7 +280,8 @@ state_keys() ->
 state_clear() ->
     py_state:clear().
 
-%% @doc Adds 1, and gives the new value; an absent key counts as 0. A new key in a full table is `error:{max_state_entries, Max}'.
+%% @doc Adds 1, and gives the new value; an absent key counts as 0. A new key in a full table raises
+%% `error:{max_state_entries, Max}'.
 -spec state_incr(term()) -> integer().
 state_incr(Key) ->
     py_state:incr(Key).

@@ -62,7 +62,7 @@ dismiss(Handler) ->
 
 -spec init(string()) -> {ok, #state{}, {continue, accept}} | {stop, term()}.
 init(Path) ->
-    %% So that terminate/2 runs, and removes the socket's file.
+    %% Runs terminate/2, and so removes the socket's file.
     process_flag(trap_exit, true),
     case py_endpoint:listen(Path) of
         {ok, Listener, File} ->
@@ -103,7 +103,7 @@ handle_call({serves, Handler}, {_, _}, #state{admission = Admission} = State) ->
 handle_call(path, {_, _}, #state{path = Path} = State) ->
     {reply, Path, State};
 handle_call(Request, From, State) ->
-    %% Not answered: to a caller that is not one of these a reply would be as strange.
+    %% Not answered: the caller's own timeout ends its wait.
     {noreply, stray({call, From, Request}, State)}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.

@@ -1,4 +1,5 @@
-%% @doc Where the node listens: a socket in a directory that only its user can enter, or at the path of the setting `socket'.
+%% @doc Where the node listens: a socket in a directory for its user alone, or at the path of the
+%% setting `socket'.
 %%
 %% A file is only ever removed when it is a socket with no listener behind it, or our own.
 -module(py_endpoint).
@@ -14,7 +15,7 @@
 %% A private one lies in a directory of our own, which goes with it.
 
 -opaque file() :: {Device :: integer(), Inode :: integer()}.
-%% A socket file that this node has made. No other file gets its number as long as the socket is open.
+%% A socket file of this node. No other file gets its number while the socket is open.
 
 -type failure() :: {bad_setting, socket, binary()}.
 
@@ -44,7 +45,7 @@ create(Path) ->
         false -> too_long(Path)
     end.
 
-%% @doc Removes the directory that {@link create/1} made. A socket at a given path is removed by {@link close/3}.
+%% @doc Removes the directory of {@link create/1}. {@link close/3} removes a socket at a given path.
 -spec remove(endpoint()) -> ok.
 remove(given) ->
     ok;
@@ -53,9 +54,11 @@ remove({private, Path}) ->
     _ = file:del_dir(filename:dirname(Path)),
     ok.
 
-%% @doc A listening socket of the calling process. A socket file without a listener is replaced; any other file is left alone and refused.
+%% @doc A listening socket of the calling process. A socket file without a listener is replaced; any
+%% other file is left alone and refused.
 %%
-%% Of several nodes that ask for one path at once exactly one gets it: it holds a lock from its look at the path until it listens.
+%% Exactly one of several nodes gets a path: it holds a lock from its look at the path until it
+%% listens.
 -spec listen(string()) -> {ok, socket:socket(), file()} | {error, failure()}.
 listen(Path) ->
     case lock(Path) of
@@ -79,8 +82,8 @@ close(Path, Socket, File) ->
     _ = socket:close(Socket),
     ok.
 
-%% The lock is an address outside the file system, named after the directory and the name in it. The kernel gives it to one socket at a
-%% time, and frees it even when the node is killed.
+%% The lock is an address outside the file system, named after the directory and the name in it. The
+%% kernel gives it to one socket at a time, and frees it even when the node is killed.
 -spec lock(string()) -> {ok, socket:socket()} | {error, atom()}.
 lock(Path) ->
     case file:read_file_info(filename:dirname(Path), [raw]) of
@@ -139,7 +142,7 @@ bind(Path) ->
             {error, Reason}
     end.
 
-%% Links are not followed: that one leads to a dead socket says nothing about its own use.
+%% Links are not followed: a link to a dead socket may be in use itself.
 -spec stands(string()) -> nothing | dead_socket | listener | {other, string()} | {error, atom()}.
 stands(Path) ->
     case file:read_link_info(Path, [raw]) of

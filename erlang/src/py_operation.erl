@@ -43,7 +43,8 @@ run(log, [Level, Logger, Thread, Message]) when is_integer(Level), is_binary(Log
 run(Target, Args) ->
     {error, py_failure:bad_term(<<"not a call: ", (py_text:line({Target, Args}, 200))/binary>>)}.
 
-%% Does what the setting `send' allows. A list refuses pids, of this node and of others: code in a host can make up any pid.
+%% Refuses unless the setting `send' allows it. A list refuses pids, of this node and of others:
+%% code in a host can make up any pid.
 -spec permitted(send | 'whereis', pid() | binary() | atom(), fun(() -> py_function:result())) -> py_function:result().
 permitted(Operation, Dest, Do) ->
     case py_settings:get(send) of

@@ -12,8 +12,8 @@
 
 -type found() :: {ok, target()} | error.
 
-%% A look-up, good until the table changes: to have it at hand is three times as quick as the table, which copies a fun with what it has closed
-%% over.
+%% A look-up, good until the table changes. The table copies a fun together with its environment, at
+%% 13 us for a list of 1,000 integers; a note costs 0.14 us for any fun (RATIONALE.md).
 -type last() :: none | {Change :: integer(), Name :: binary(), found()}.
 
 %% The calling process's last one.

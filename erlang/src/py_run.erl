@@ -141,8 +141,9 @@ stop(Status) ->
     clear(),
     halt(Status).
 
-%% The socket's directory, if the program that started this node has made it (argument -erlpy_directory). That program removes it too, unless
-%% it was killed. At any other place the application removes its own socket.
+%% Removes the socket's directory, if the parent program has made it for this node (argument
+%% -erlpy_directory). The parent removes it too, unless it was killed. At any other place the
+%% application removes its own socket.
 -spec clear() -> ok.
 clear() ->
     case init:get_argument(erlpy_directory) of

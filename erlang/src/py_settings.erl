@@ -35,8 +35,8 @@ table() ->
         {send, any, recipients}
     ].
 
-%% Settings of the library erlang_python without a meaning here, and their substitutes. They are logged and ignored, so that a configuration
-%% written for that library starts.
+%% Settings of the library erlang_python without a meaning here, and their substitutes. They are
+%% logged and ignored: a configuration of that library starts.
 -spec foreign() -> #{atom() => binary()}.
 foreign() ->
     #{
@@ -91,7 +91,7 @@ get(Name) ->
         error:badarg -> error({not_started, erlang_python})
     end.
 
-%% @doc Fills in what is missing, and refuses what is unknown or wrong.
+%% @doc Fills in defaults, and refuses unknown names and wrong values.
 -spec check(#{atom() => term()}) -> {ok, settings()} | {error, {bad_setting, atom(), binary()}}.
 check(Given) ->
     Checked = [{Name, maps:get(Name, Given, Default), Check} || {Name, Default, Check} <- table()],
@@ -110,7 +110,7 @@ check(Given) ->
 bad(Name, Format, Arguments) ->
     {error, {bad_setting, Name, unicode:characters_to_binary(io_lib:format(Format, Arguments))}}.
 
-%% The name that takes the fewest edits. OTP has string:jaro_similarity/2 since 27 only.
+%% The name with the fewest edits. OTP has string:jaro_similarity/2 since 27 only.
 -spec nearest(atom(), [atom(), ...]) -> atom().
 nearest(Unknown, Names) ->
     Distances = [{distance(atom_to_list(Unknown), atom_to_list(Name)), Name} || Name <- Names],
@@ -130,7 +130,7 @@ row(Char, [Other | To], Diagonal, [Up | Above], Left) ->
     Edits = lists:min([Replaced, Up + 1, Left + 1]),
     [Edits | row(Char, To, Up, Above, Edits)].
 
-%% The kinds of value: the check, its words, and the form that the rest of the application gets.
+%% The kinds of value: the check, its words, and the value's form inside the application.
 
 -spec is_valid(check(), term()) -> boolean().
 is_valid({integer, From}, Value) -> is_integer(Value) andalso Value >= From;

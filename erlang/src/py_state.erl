@@ -3,8 +3,9 @@
 %% It belongs to {@link py_sup}, so it outlives every process below. A value is any term, kept as it is. So is a key, but that an atom is
 %% its text: Python has both as str, and could not name the one that it is not.
 %%
-%% The process of this module adds all new keys, so that the setting `max_state_entries' holds exactly, however many processes write at
-%% once. Keys already in the table are read, changed and removed by the callers themselves.
+%% The process of this module adds all new keys, so the setting `max_state_entries' holds exactly
+%% for any number of writers. Keys already in the table are read, changed and removed by the callers
+%% themselves.
 -module(py_state).
 -behaviour(gen_server).
 
@@ -68,8 +69,8 @@ clear() ->
 incr(Key) ->
     incr(Key, 1).
 
-%% @doc Adds, in one step whoever else adds at the same time; an absent key counts as 0. `badarg' when the value is no integer,
-%% `{max_state_entries, Max}' when the key is new and the table full.
+%% @doc Adds in one step, with others at the same time too; an absent key counts as 0. `badarg' when
+%% the value is no integer, `{max_state_entries, Max}' when the key is new and the table full.
 -spec incr(term(), integer()) -> integer().
 incr(Key, N) when is_integer(N) ->
     Name = key(Key),
@@ -132,7 +133,7 @@ handle_cast(Message, Max) ->
 handle_info(Message, Max) ->
     {noreply, stray(Message, Max)}.
 
-%% The table's size is a counter of its own, so nothing is scanned. `infinity' is larger than any number.
+%% The table keeps its size, so nothing is scanned. `infinity' is larger than any number.
 -spec add(term(), term(), state()) -> ok | {error, full()}.
 add(Name, Value, Max) ->
     case ets:info(?MODULE, size) < Max orelse ets:member(?MODULE, Name) of

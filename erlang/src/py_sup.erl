@@ -10,7 +10,7 @@ start_link(Path, Settings) ->
     supervisor:start_link({local, ?MODULE}, ?MODULE, {Path, Settings}).
 
 %% Rest for one, in the order of who knows whom:
-%% - what adds keys to the shared table first, as Python may write as soon as somebody listens;
+%% - the keeper of the shared table first, as Python may write once the node listens;
 %% - then the handlers, because a connection outlives the coordinator that accepted it;
 %% - then the coordinator: with it go the tokens that hosts and contexts were promised, so those below start anew;
 %% - then the contexts, which hear from the hosts, last.

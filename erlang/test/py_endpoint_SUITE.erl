@@ -1,4 +1,5 @@
-%% The setting `socket': which files at that path are replaced, which are refused and stay, and who gets a path that several nodes want.
+%% The setting `socket': files at that path are replaced or refused, and one of several nodes gets
+%% it.
 -module(py_endpoint_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -129,7 +130,7 @@ stop_leaves_others(Config) ->
         fun() -> ok = file:make_symlink("/dev/null", Path) end, fun() -> ok = dead_socket(Path) end
      ]].
 
-%% One that was killed could not clean up after itself; the next replaces the dead socket, and removes its own in the end.
+%% A killed coordinator leaves its socket; the next one replaces it, and removes its own in the end.
 coordinator_restarts(Config) ->
     Path = path(Config),
     py_client:start_app([{socket, Path}]),
@@ -137,13 +138,14 @@ coordinator_restarts(Config) ->
     Monitor = py_client:watch(Old),
     exit(Old, kill),
     receive {'DOWN', Monitor, _, _, _} -> ok end,
-    %% The supervisor answers when it is through with that.
+    %% The supervisor answers after the restart.
     _ = supervisor:which_children(py_sup),
     {_, _} = py_client:thread(),
     py_client:stop_app(),
     ?assertEqual({error, enoent}, file:read_link_info(Path)).
 
-%% In one node, with and without a dead socket at the path: one gets it, and whoever connects reaches that one.
+%% In one node, with and without a dead socket at the path: one gets it, and a client reaches that
+%% one.
 listeners_race(Config) ->
     Path = path(Config),
     [listeners_race(Path, Round) || Round <- lists:seq(1, 200)].
@@ -168,7 +170,7 @@ listeners_race(Path, Round) ->
     ?assertEqual({error, enoent}, file:read_link_info(Path)),
     [Racer ! stop || Racer <- Racers].
 
-%% Two real nodes, which begin at the same millisecond.
+%% Two real nodes begin at the same millisecond.
 nodes_race(Config) ->
     Path = path(Config),
     Peers = [node_with(Path) || _ <- [a, b]],
@@ -222,7 +224,7 @@ killed_node_leaves_no_lock(Config) ->
     py_client:start_app([{socket, Path}]),
     {_, _} = py_client:thread().
 
-%% Why the application does not start with that path.
+%% The application's reason not to start with this path.
 refusal(Path) ->
     _ = application:load(erlang_python),
     ok = application:set_env(erlang_python, hosts, 0),
@@ -230,7 +232,7 @@ refusal(Path) ->
     {error, {erlang_python, {{bad_setting, socket, Text}, _}}} = application:ensure_all_started(erlang_python),
     Text.
 
-%% A socket whose process has ended.
+%% A socket file without a process.
 dead_socket(Path) ->
     {ok, Socket} = socket:open(local, stream),
     ok = socket:bind(Socket, #{family => local, path => Path}),

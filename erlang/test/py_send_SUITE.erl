@@ -1,4 +1,4 @@
-%% The setting `send': to whom Python may send messages, whichever way the call comes.
+%% The setting `send' on each way for a message: channels, casts, contexts, threads, nested calls.
 -module(py_send_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -85,12 +85,12 @@ refused(Why, Dests) ->
             {4, 1, {refused, Whereis}} = py_client:call(Socket, 'whereis', [Dest]),
             ?assertNotEqual({Whereis, nomatch}, {Whereis, binary:match(Whereis, <<"the node's setting send ", Why/binary>>)})
         end,
-        %% A process and a name at another node, as in {Name, Node} ! Message, is no destination at all.
+        %% {Name, Node} is no destination at all.
         {4, 1, {bad_term, _}} = py_client:call(Socket, send, [{Dest, node()}, {forbidden, Dest}])
      end || Socket <- channels(), Dest <- Dests],
     receive {forbidden, _} = Message -> error(Message) after 0 -> ok end.
 
-%% A pid is a value as before: it comes and goes, and is a name for who sent it.
+%% A pid stays a value: it comes and goes.
 values_pass() ->
     {Socket, Handler} = py_client:thread(),
     [{3, 1, Value} = py_client:call(Socket, <<"echo">>, [Value]) || Value <- [self(), {remote(), [self()]}, fun erlang:abs/1]],
@@ -109,7 +109,7 @@ cast(Socket, Target, Args) ->
 remote() ->
     binary_to_term(<<131, 88, 119, 14, "nobody@nowhere", 77:32, 0:32, 5:32>>).
 
-%% From real Python: a context, a thread, a nested call, asyncio. Each attempt gives None, or the error's type and text.
+%% From real Python. Each attempt gives None, or the error's type and text.
 
 python_any(_) ->
     [?assertEqual([none || _ <- attempts()], attempt(Dest)) || Dest <- [<<"py_send_friend">>, self()]],

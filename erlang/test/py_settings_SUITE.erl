@@ -1,4 +1,4 @@
-%% Settings as the user of the application meets them: what its start refuses, ignores and says.
+%% Settings at the application's start: refused, ignored, reported.
 -module(py_settings_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -46,7 +46,7 @@ of_otp(_) ->
     py_client:start_app([{included_applications, []}]),
     {_, _} = py_client:thread().
 
-%% What is wrong, what is wanted, and what was given; in the error, and in what OTP's own tools print of it.
+%% The error names the setting, the wanted value and the given one.
 wrong(_) ->
     ?assertEqual(<<"setting hosts must be an integer from 0, not many">>, refusal([{hosts, many}])),
     ?assertEqual(<<"setting send must be any, none, or a list of names of registered processes, not \"init\"">>, refusal([{send, "init"}])),
@@ -54,7 +54,7 @@ wrong(_) ->
     ?assertEqual(<<"setting env must be a list of {\"NAME\", \"value\"}, not [{\"A\",1}|b]">>, refusal([{env, [{"A", 1} | b]}])),
     ?assertEqual(<<"setting python must be a string, not [97|b]">>, refusal([{python, [$a | b]}])).
 
-%% Each setting is in the list that users read.
+%% docs/settings.md lists each setting.
 documented(_) ->
     {ok, Text} = file:read_file(filename:join([py_unit_SUITE:root(), "docs", "settings.md"])),
     {ok, Settings} = py_settings:check(#{}),

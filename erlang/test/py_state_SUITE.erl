@@ -1,4 +1,4 @@
-%% The bound of the table that both sides share: setting `max_state_entries'.
+%% The bound of the shared table: setting `max_state_entries'.
 -module(py_state_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -91,7 +91,7 @@ def attempt(do):
     [?assertEqual({ok, <<"the shared table holds 5 keys, as many as it may (setting max_state_entries)">>}, py:eval(["attempt(lambda: erlang.", Do, ")"]))
      || Do <- ["state_set('new', 1)", "state_incr('new')", "state_decr('new', 2)"]].
 
-%% Never more than there may be, and never fewer than would have found room.
+%% Exactly as many new keys as there is room for.
 writers_at_once(_) ->
     [begin
         ok = py:state_clear(),
@@ -133,7 +133,7 @@ process_ends(_) ->
     Monitor = py_client:watch(Old),
     exit(Old, kill),
     receive {'DOWN', Monitor, _, _, _} -> ok end,
-    %% The supervisor answers when it is through with that.
+    %% The supervisor answers after the restart.
     _ = supervisor:which_children(py_sup),
     ?assertEqual({ok, 3}, py:state_fetch({k, 3})),
     {error, {max_state_entries, 5}} = py:state_store(new, 1).

@@ -1,6 +1,6 @@
-%% Messages that a process does not expect, and those that only look like its own: it logs them, lives on, and does its work.
+%% Unexpected and malformed messages: each process logs them, lives on, and does its work.
 %%
-%% Supervisors are OTP's, which end at a call that they do not know; see SECURITY.md.
+%% Supervisors are left out: OTP's end at an unknown call; see SECURITY.md.
 -module(py_stray_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -46,7 +46,7 @@ async_channel(_) ->
     survives(Channel),
     {3, 1, 42} = py_client:call(Socket, <<"double_it">>, [21]).
 
-%% Every process of the application is then the one that it was, and all of them do what they are for.
+%% Every process of the application is the same one afterwards, and works.
 survives(Pid) ->
     ok = logger:set_primary_config(level, none),
     Before = processes_of_the_application(),
@@ -107,7 +107,7 @@ near() ->
         {py_handler, served, Stranger, x}, {py_async, over, Stranger, x}, {py_async, over, x, y}
     ].
 
-%% A call that is known, from one who may not make it.
+%% A known call by a stranger.
 known_calls_are_checked(_) ->
     {ok, #{handlers := Before}} = py:stats(),
     ?assertMatch({refused, _}, py_coordinator:admit(thread, #{})),

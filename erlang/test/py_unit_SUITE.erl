@@ -179,7 +179,7 @@ admission(_) ->
     ?assertEqual({[<<"t">>], [], [], []}, list_to_tuple([py_admission:tokens(X) || X <- [
         A3, A4, py_admission:forget(<<"t">>, A3), py_admission:forget_owner(C, A3)]])).
 
-%% Only a handler that was started may be let in, in a role that there is, and once.
+%% Admits only started handlers, in a known role, once.
 admission_of_strangers(_) ->
     [A, B] = [spawn(fun() -> ok end) || _ <- [a, b]],
     A0 = py_admission:connect(A, py_admission:new(9)),

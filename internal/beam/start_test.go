@@ -188,6 +188,31 @@ func TestStartGivenSocket(t *testing.T) {
 	}
 }
 
+// A directory and a file that merely have names like ours are left alone, whether the node starts or not.
+func TestStartGivenDirectory(t *testing.T) {
+	dir, err := os.MkdirTemp("/tmp", "erlpy-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	socket := filepath.Join(dir, "s")
+	n := start(t, beam.Options{AppDir: application(t), Socket: socket})
+	if err := n.Stop(); err != nil {
+		t.Error(err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+		t.Errorf("after Stop the directory holds %v, %v", entries, err)
+	}
+	if err := os.WriteFile(socket, []byte("years of work"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = beam.Start(context.Background(), beam.Options{AppDir: application(t), Socket: socket})
+	contains(t, err, "a file stands at "+socket)
+	if text, err := os.ReadFile(socket); string(text) != "years of work" {
+		t.Errorf("the file holds %q, %v", text, err)
+	}
+}
+
 func TestStartErrors(t *testing.T) {
 	app := application(t)
 	bad := writeFile(t, "bad.erl", "-module(bad).\n-export([f/1]).\nf([X]) -> Y.\ng(\n")

@@ -36,6 +36,7 @@ const (
 	DefaultMaxContexts = 64
 	DefaultMaxNesting  = 100
 	DefaultMaxAsync    = 1000
+	DefaultMaxState    = 1_000_000
 )
 
 // ErrClosed is returned by Do after Close.
@@ -50,6 +51,7 @@ type Options struct {
 	MaxContexts int             // Python threads that serve Do; 0: DefaultMaxContexts
 	MaxNesting  int             // calls within calls on one thread; 0: DefaultMaxNesting
 	MaxAsync    int             // submitted Go functions that run at once; 0: DefaultMaxAsync
+	MaxState    int             // keys of the shared table where there is no node; 0: DefaultMaxState
 	Poll        int             // tries before a wait becomes a sleep; 0: DefaultPoll, negative: none
 	Funcs       *funcs.Registry // nil: no Go functions
 	Main        bool            // Python's main thread is the OS main thread, and Ctrl-C is Python's
@@ -87,8 +89,12 @@ func New(o Options) (*Engine, error) {
 	if o.MaxAsync == 0 {
 		o.MaxAsync = DefaultMaxAsync
 	}
+	if o.MaxState == 0 {
+		o.MaxState = DefaultMaxState
+	}
 	for name, n := range map[string]int{
 		"MaxFrame": o.MaxFrame, "MaxWorkers": o.MaxWorkers, "MaxContexts": o.MaxContexts, "MaxNesting": o.MaxNesting, "MaxAsync": o.MaxAsync,
+		"MaxState": o.MaxState,
 	} {
 		if n < 0 {
 			return nil, fmt.Errorf("erlpy: %s cannot be negative: %d", name, n)
@@ -116,6 +122,7 @@ func New(o Options) (*Engine, error) {
 	e.async.init(o.MaxAsync)
 	e.pool = worker.NewPool(worker.Options{Channel: e.channel, Max: o.MaxWorkers})
 	e.jobs.max = o.MaxContexts
+	e.state.max = o.MaxState
 	return e, nil
 }
 

@@ -15,6 +15,7 @@ import (
 type state struct {
 	mu    sync.Mutex
 	table map[string][]byte
+	max   int // keys; 0: no limit
 }
 
 var errNoInteger = errors.New("the value is no integer")
@@ -57,6 +58,9 @@ func (s *state) do(op string, args []byte) (result any, known bool, err error) {
 		v, err := term(raw)
 		return v, true, err
 	case "state_set":
+		if err := s.room(string(items[0])); err != nil {
+			return nil, true, err
+		}
 		s.table[string(items[0])] = slices.Clone(items[1])
 	case "state_delete":
 		delete(s.table, string(items[0]))
@@ -79,6 +83,14 @@ func (s *state) do(op string, args []byte) (result any, known bool, err error) {
 	return etf.Atom("ok"), true, nil
 }
 
+// room refuses a new key once the table is full.
+func (s *state) room(key string) error {
+	if _, known := s.table[key]; !known && s.max > 0 && len(s.table) >= s.max {
+		return fmt.Errorf("the shared table holds %d keys, as many as it may (MaxState)", s.max)
+	}
+	return nil
+}
+
 func (s *state) add(key string, by []byte, down bool) (any, error) {
 	sum, err := integer(by)
 	if err != nil {
@@ -93,6 +105,8 @@ func (s *state) add(key string, by []byte, down bool) (any, error) {
 			return nil, err
 		}
 		sum.Add(sum, old)
+	} else if err := s.room(key); err != nil {
+		return nil, err
 	}
 	raw, err := etf.AppendTerm(nil, sum)
 	if err != nil {

@@ -79,3 +79,37 @@ func TestStateErrors(t *testing.T) {
 		t.Error("send is no operation of the table's")
 	}
 }
+
+// A full table takes no new key by any operation; its keys change, and a deleted one makes room.
+func TestStateLimit(t *testing.T) {
+	s := state{max: 2}
+	full := `the shared table holds 2 keys, as many as it may (MaxState)`
+	for _, step := range []struct {
+		op   string
+		args []any
+		want string
+	}{
+		{"state_set", []any{"a", 1}, "ok"},
+		{"state_incr", []any{"b", 5}, "5"},
+		{"state_set", []any{"c", 1}, full},
+		{"state_incr", []any{"c", 1}, full},
+		{"state_decr", []any{"c", 1}, full},
+		{"state_set", []any{"a", 2}, "ok"},
+		{"state_incr", []any{"a", 1}, "3"},
+		{"state_delete", []any{"none"}, "ok"},
+		{"state_set", []any{"c", 1}, full},
+		{"state_delete", []any{"b"}, "ok"},
+		{"state_decr", []any{"c", 1}, "-1"},
+		{"state_set", []any{"d", 1}, full},
+		{"state_clear", nil, "ok"},
+		{"state_set", []any{"d", 1}, "ok"},
+	} {
+		got, _, err := perform(t, &s, step.op, step.args...)
+		if err != nil {
+			got = err.Error()
+		}
+		if got != step.want {
+			t.Errorf("%s %v = %s, want %s", step.op, step.args, got, step.want)
+		}
+	}
+}
