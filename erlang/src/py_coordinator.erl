@@ -4,7 +4,7 @@
 -module(py_coordinator).
 -behaviour(gen_server).
 
--export([start_link/1, path/0, admit/2, expect/1, threads/0, dismiss/1]).
+-export([start_link/1, path/0, admit/2, expect/1, forget/1, threads/0, dismiss/1]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2]).
 
 -include_lib("kernel/include/logger.hrl").
@@ -38,6 +38,11 @@ admit(Role, Info) ->
 -spec expect(host | context) -> py_handshake:token().
 expect(Kind) ->
     gen_server:call(?MODULE, {expect, Kind}).
+
+%% @doc The token is not awaited any more.
+-spec forget(py_handshake:token()) -> ok.
+forget(_Token) ->
+    ok.
 
 %% @doc The handlers of Python threads.
 -spec threads() -> [pid()].
