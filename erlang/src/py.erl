@@ -211,6 +211,7 @@ stream_start(Module, Function, Args, Options) ->
 %% @doc Ends a stream before its next item; then comes `{py_stream, Ref, {error, cancelled}}'.
 -spec stream_cancel(reference()) -> ok.
 stream_cancel(Ref) when is_reference(Ref) ->
+    ok = py_request:started(),
     _ = py_stream:close(Ref),
     ok.
 
@@ -262,41 +263,41 @@ interrupt(Context) when is_pid(Context) ->
 %% @doc What a key of the shared table stands for; Python's `erlang.state_get'.
 -spec state_fetch(term()) -> {ok, term()} | {error, not_found}.
 state_fetch(Key) ->
-    py_state:fetch(Key).
+    started(fun() -> py_state:fetch(Key) end).
 
 -spec state_store(term(), term()) -> ok | {error, py_state:full()}.
 state_store(Key, Value) ->
-    py_state:store(Key, Value).
+    started(fun() -> py_state:store(Key, Value) end).
 
 -spec state_remove(term()) -> ok.
 state_remove(Key) ->
-    py_state:remove(Key).
+    started(fun() -> py_state:remove(Key) end).
 
 -spec state_keys() -> [term()].
 state_keys() ->
-    py_state:keys().
+    started(fun() -> py_state:keys() end).
 
 -spec state_clear() -> ok.
 state_clear() ->
-    py_state:clear().
+    started(fun() -> py_state:clear() end).
 
 %% @doc Adds 1, and gives the new value; an absent key counts as 0. A new key in a full table raises
 %% `error:{max_state_entries, Max}'.
 -spec state_incr(term()) -> integer().
 state_incr(Key) ->
-    py_state:incr(Key).
+    started(fun() -> py_state:incr(Key) end).
 
 -spec state_incr(term(), integer()) -> integer().
 state_incr(Key, N) ->
-    py_state:incr(Key, N).
+    started(fun() -> py_state:incr(Key, N) end).
 
 -spec state_decr(term()) -> integer().
 state_decr(Key) ->
-    py_state:decr(Key).
+    started(fun() -> py_state:decr(Key) end).
 
 -spec state_decr(term(), integer()) -> integer().
 state_decr(Key, N) ->
-    py_state:decr(Key, N).
+    started(fun() -> py_state:decr(Key, N) end).
 
 %% @doc Has Python collect its garbage, in every host. Gives the number of objects collected.
 -spec gc() -> {ok, non_neg_integer()} | {error, py_result:failure()}.
@@ -337,6 +338,7 @@ configure_logging() ->
 %% that run are told, and those that start later. Metadata of the messages: `python_logger', `python_thread'.
 -spec configure_logging(py_logging:options()) -> ok | {error, py_result:failure()}.
 configure_logging(Options) ->
+    ok = py_request:started(),
     py_logging:configure(Options).
 
 %% @doc What there is now: `handlers', the pids that serve Python threads, idle ones included; the numbers of registered `functions',
@@ -344,7 +346,9 @@ configure_logging(Options) ->
 -spec stats() -> {ok, #{atom() => [pid()] | non_neg_integer()}}.
 stats() ->
     Stats = py_contexts:stats(),
-    {ok, Stats#{handlers => py_coordinator:threads(), functions => py_registry:count()}}.
+    %% The listener is started again together with the contexts.
+    Handlers = try py_coordinator:threads() catch exit:_ -> ok = py_request:started(), [] end,
+    started(fun() -> {ok, Stats#{handlers => Handlers, functions => py_registry:count()}} end).
 
 %% Inside
 
@@ -368,10 +372,13 @@ contexts({ok, Contexts}) -> {ok, Contexts};
 contexts(timeout) -> {error, timeout};
 contexts({down, Reason}) -> {error, {host_down, Reason}}.
 
-%% Without the application there is no table, which `badarg' alone would not tell.
--spec started(fun(() -> ok)) -> ok.
-started(Change) ->
-    case ets:whereis(py_registry) of
-        undefined -> error({not_started, erlang_python});
-        _ -> Change()
+%% Without the application there is no table, and `badarg' alone would not say so.
+-spec started(fun(() -> T)) -> T.
+started(Use) ->
+    try
+        Use()
+    catch
+        error:Reason:Stack when Reason =:= badarg; Reason =:= badarith ->
+            ok = py_request:started(),
+            erlang:raise(error, Reason, Stack)
     end.

@@ -1,7 +1,8 @@
-%% @doc Keeps the contexts: Python threads of the hosts that serve the node's calls. {@link py_pool} decides, this process does.
+%% @doc Keeps the contexts: Python threads of the hosts, for calls of the node. {@link py_pool}
+%% decides, this process acts.
 %%
-%% A caller's process and the context's handler speak to each other through it once per call, with the arguments already encoded; the
-%% answer goes straight from the handler to the caller.
+%% A call passes through it once, with the arguments already encoded, on the way from its caller to
+%% the handler of a context. The answer goes straight from the handler to the caller.
 -module(py_contexts).
 -behaviour(gen_server).
 
@@ -15,23 +16,19 @@
 
 -record(state, {
     pool :: py_pool:pool(),
-    %% Hosts that have told of themselves: their monitor, and the handler of their control channel while they are up.
-    hosts = #{} :: #{pid() => {reference(), none | pid()}},
-    contexts = #{} :: #{pid() => {Monitor :: reference(), Host :: pid(), py_handshake:token()}},
-    %% Contexts asked for, until they connect.
-    tokens = #{} :: #{py_handshake:token() => {Host :: pid(), Timer :: reference()}},
-    %% Processes with namespaces in Python, and where.
-    spaces = #{} :: #{pid() => {reference(), [Host :: pid()]}},
-    %% Those for whom a call is done, until it is: what nobody waits for any more is not to be done.
+    roster = py_roster:new() :: py_roster:roster(),
+    namespaces = py_namespaces:new() :: py_namespaces:namespaces(),
+    %% The monitor of each call's owner. A call ends with its owner.
     owners = #{} :: #{Key :: reference() => Monitor :: reference()},
-    %% Who wants to know of an interrupt whether it has hit something.
-    interrupts = #{} :: #{Context :: pid() => [gen_server:from()]},
-    %% While calls wait and there may be no more contexts: what these were at when last looked at.
-    sight = none :: none | py_stuck:standing()
+    %% All contexts stand still for this time before waiting calls are refused. The last look at
+    %% them is `none' while calls need not wait.
+    deadlock_after :: pos_integer() | infinity,
+    snapshot = none :: none | py_deadlock:snapshot()
 }).
 
-%% What is to be done. `keep' says that what it leaves in the namespace matters: later calls for that namespace go to the same host, and it
-%% is dropped with its process. `owner' is who it is done for, when that is not the caller: when that process ends, so does the call.
+%% `keep': the call may leave names in the namespace; later calls for this namespace go to the same
+%% host, and it is dropped with its process. `owner': the call ends with this process, the caller by
+%% default.
 -type job() :: #{
     where := py_pool:where(),
     space := py_conversation:space(),
@@ -44,19 +41,24 @@
 %% For a new thread to connect, and until an ended context is made up for.
 -define(JOIN_TIMEOUT, 10000).
 -define(REPLACE_AFTER, 50).
-%% Until what an interrupt has missed is interrupted again, and until a context that does not stop is given up.
+%% From a missed interrupt to the next, and from the first one to the end of the context.
 -define(INSIST_AFTER, 20).
 -define(GIVE_UP_AFTER, 5000).
-%% For a function that interrupted code has waited for to end by itself.
--define(LET_GO_AFTER, 150).
-%% Between two looks at contexts that may be stuck.
--define(LOOK_AFTER, 100).
+%% From the end of a host to the end of its contexts. A handler sees the end itself, unless it waits
+%% for a function.
+-define(LOST_AFTER, 500).
+%% Looks at the contexts during `deadlock_after'.
+-define(LOOKS, 10).
+
+-define(IS_WHERE(Where), (Where =:= any orelse tuple_size(Where) =:= 2 andalso is_pid(element(2, Where))
+                          andalso (element(1, Where) =:= host orelse element(1, Where) =:= context))).
 
 -spec start_link(py_settings:settings()) -> gen_server:start_ret().
 start_link(Settings) ->
     gen_server:start_link({local, ?MODULE}, ?MODULE, Settings, []).
 
-%% @doc Has a context do a call. When time runs out the context is interrupted; it, or another in its place, is there for other calls.
+%% @doc Gives a call to a context. When time runs out the context is interrupted; it, or another in
+%% its place, is there for other calls.
 -spec run(job(), timeout()) -> outcome().
 run(Job, Timeout) ->
     Key = make_ref(),
@@ -68,7 +70,7 @@ run(Job, Timeout) ->
             Outcome
     end.
 
-%% @doc The same without waiting: the outcome comes as a message, which {@link check/2} knows.
+%% @doc The same without waiting: the outcome comes as a message for {@link check/2}.
 -spec send(job()) -> gen_server:request_id().
 send(Job) ->
     gen_server:send_request(?MODULE, {run, make_ref(), Job}).
@@ -77,22 +79,22 @@ send(Job) ->
 check(Message, Sent) ->
     case gen_server:check_response(Message, Sent) of
         {reply, Outcome} -> {outcome, Outcome};
-        {error, {Reason, _}} -> {outcome, {down, Reason}};
+        {error, {Reason, _}} -> {outcome, {down, why(Reason)}};
         no_reply -> no
     end.
 
-%% @doc Interrupts what a context is at; `false' when it was at nothing.
+%% @doc Interrupts the call of a context; `false' when there is none.
 -spec interrupt(pid()) -> boolean().
 interrupt(Context) ->
-    %% A host that does not answer is at something, whatever it is.
+    %% A silent host is at something. Its context is given up after the same time.
     case ask({interrupt, Context}, ?GIVE_UP_AFTER) of
         {down, _} -> false;
         timeout -> true;
         Hit -> Hit
     end.
 
-%% @doc Interrupts the call of that level alone, and those within it; `false' when there is none yet, or any more, or when the process that made
-%% it is gone.
+%% @doc Interrupts the call of one level, and those within it; `false' when it has not begun or is
+%% over, or when its maker, `Runner', is gone.
 -spec interrupt_within(pid(), pos_integer(), pid()) -> boolean().
 interrupt_within(Context, Level, Runner) ->
     case ask({interrupt_within, Context, Level, Runner}, ?GIVE_UP_AFTER) of
@@ -101,7 +103,7 @@ interrupt_within(Context, Level, Runner) ->
         Hit -> Hit
     end.
 
-%% @doc Starts contexts, that many for each host, and waits for them.
+%% @doc Starts contexts, the given number for each host, and waits for them.
 -spec start(default | pos_integer(), timeout()) -> {ok, [pid()]} | timeout | {down, term()}.
 start(Contexts, Timeout) ->
     ask({start, Contexts}, Timeout).
@@ -111,91 +113,113 @@ start(Contexts, Timeout) ->
 list(HowMany, Timeout) ->
     ask({list, HowMany}, Timeout).
 
+%% While this process is started again there are no contexts, and no hosts.
 -spec stop() -> ok.
 stop() ->
-    gen_server:call(?MODULE, stop).
+    ask_now(stop, ok).
 
 -spec running() -> boolean().
 running() ->
-    gen_server:call(?MODULE, running).
+    ask_now(running, false).
 
 -spec stats() -> #{atom() => non_neg_integer()}.
 stats() ->
-    gen_server:call(?MODULE, stats).
+    ask_now(stats, #{contexts => 0, contexts_idle => 0, calls_waiting => 0, hosts => 0}).
 
-%% @doc The hosts that are up, for {@link run/2}.
+%% @doc The running hosts, for {@link run/2}.
 -spec hosts() -> [pid()].
 hosts() ->
-    gen_server:call(?MODULE, hosts).
+    ask_now(hosts, []).
 
 %% @doc Their control channels.
 -spec controls() -> [pid()].
 controls() ->
-    gen_server:call(?MODULE, controls).
+    ask_now(controls, []).
 
-%% @doc Called by a host, the calling process, when its state changes; `Control' is the handler of its control channel.
--spec host(pid(), py_pool:host_state(), none | pid()) -> ok.
+%% @doc Called by a host, the calling process, when its state changes; `Control' is the handler of
+%% its control channel.
+-spec host(pid(), py_capacity:host_state(), none | pid()) -> ok.
 host(Host, HostState, Control) ->
     gen_server:cast(?MODULE, {host, Host, HostState, Control}).
-
 -spec ask(term(), timeout()) -> term().
 ask(Request, Timeout) ->
     try
         gen_server:call(?MODULE, Request, Timeout)
     catch
-        exit:{timeout, _} -> timeout;
-        exit:{noproc, _} -> {down, <<"the application erlang_python is not started">>};
-        exit:{Reason, _} -> {down, Reason}
+        exit:{timeout, _} ->
+            timeout;
+        exit:{Reason, _} ->
+            ok = py_request:started(),
+            {down, why(Reason)}
     end.
+
+-spec ask_now(term(), Otherwise :: term()) -> term().
+ask_now(Request, Otherwise) ->
+    case ask(Request, infinity) of
+        {down, _} -> Otherwise;
+        Answer -> Answer
+    end.
+
+-spec why(term()) -> term().
+why(noproc) -> <<"the application erlang_python is being stopped, or started again">>;
+why(Reason) -> py_result:ended(Reason).
 
 %% gen_server
 
 -spec init(py_settings:settings()) -> {ok, #state{}}.
-init(Settings) ->
-    {ok, #state{pool = py_pool:new(Settings)}}.
+init(#{deadlock_after := DeadlockAfter} = Settings) ->
+    {ok, #state{pool = py_pool:new(Settings), deadlock_after = DeadlockAfter}}.
 
--spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}} | {noreply, #state{}}.
-handle_call({run, Key, #{where := Where, space := Space, keep := Keep, payload := Payload} = Job}, {Caller, _} = From, State) ->
-    Request = #{key => Key, from => From, where => place(Where, Space, Keep, State), space => Space, keep => Keep, payload => Payload},
-    State1 = watch(Key, maps:get(owner, Job, Caller), State),
-    {noreply, look_out(change(fun(Pool) -> py_pool:submit(Request, Pool) end, State1))};
-handle_call({interrupt, Context}, From, #state{pool = Pool, interrupts = Interrupts} = State) ->
-    case py_pool:busy(Context, Pool) of
-        true ->
-            Asking = maps:update_with(Context, fun(Froms) -> [From | Froms] end, [From], Interrupts),
-            {noreply, change(fun(P) -> py_pool:interrupt(Context, P) end, State#state{interrupts = Asking})};
-        false ->
-            {reply, false, State}
+%% Any process can send anything here, Python code too. Unknown requests are logged and refused.
+-spec handle_call(term(), term(), #state{}) -> {reply, term(), #state{}} | {noreply, #state{}}.
+handle_call(Request, {Caller, _} = From, State) when is_pid(Caller) ->
+    request(Request, From, State);
+handle_call(Request, _From, State) ->
+    {noreply, stray(Request, State)}.
+
+-spec request(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}} | {noreply, #state{}}.
+request({run, Key, Job}, {Caller, _} = From, State) when is_reference(Key), is_map(Job) ->
+    case maps:merge(#{owner => Caller}, Job) of
+        #{where := Where, space := Space, keep := Keep, payload := Payload, owner := Owner}
+          when ?IS_WHERE(Where), is_boolean(Keep), is_pid(Owner), is_binary(Payload) orelse is_list(Payload) ->
+            Request = #{key => Key, from => From, where => place(Where, Space, Keep, State), space => Space, keep => Keep, payload => Payload},
+            {noreply, change(fun(Pool) -> py_pool:submit(Request, Pool) end, watch(Key, Owner, State))};
+        _ ->
+            {reply, {error, unknown_call}, stray({run, Key, Job}, State)}
     end;
-handle_call({interrupt_within, Context, Level, Runner}, From, State) ->
-    case is_process_alive(Runner) andalso control(Context, State) of
+request({interrupt, Context}, From, State) ->
+    {noreply, change(fun(Pool) -> py_pool:interrupt(Context, From, Pool) end, State)};
+request({interrupt_within, Context, Level, Runner}, From, State) when is_integer(Level), Level > 0, node(Runner) =:= node() ->
+    case is_process_alive(Runner) andalso py_roster:control(Context, State#state.roster) of
         {ok, Control, Token} ->
             ok = py_control:interrupt(Control, Token, Level, {interrupt_within, From}),
             {noreply, State};
         false ->
             {reply, false, State}
     end;
-handle_call({start, Contexts}, From, State) ->
+request({start, Contexts}, From, State) when Contexts =:= default; is_integer(Contexts), Contexts > 0 ->
     State1 = change(fun(Pool) -> py_pool:resize(Contexts, Pool) end, State),
     {noreply, change(fun(Pool) -> py_pool:await(From, all, Pool) end, State1)};
-handle_call({list, HowMany}, From, State) ->
+request({list, HowMany}, From, State) when HowMany =:= all; HowMany =:= one ->
     {noreply, change(fun(Pool) -> py_pool:await(From, HowMany, Pool) end, State)};
-handle_call(stop, _From, State) ->
+request(stop, _From, State) ->
     {reply, ok, change(fun py_pool:stop/1, State)};
-handle_call(running, _From, #state{pool = Pool} = State) ->
+request(running, _From, #state{pool = Pool} = State) ->
     {reply, py_pool:running(Pool), State};
-handle_call(stats, _From, #state{pool = Pool} = State) ->
+request(stats, _From, #state{pool = Pool} = State) ->
     {reply, py_pool:stats(Pool), State};
-handle_call(hosts, _From, #state{pool = Pool} = State) ->
+request(hosts, _From, #state{pool = Pool} = State) ->
     {reply, py_pool:hosts(Pool), State};
-handle_call(controls, _From, #state{hosts = Hosts} = State) ->
-    {reply, [Control || {_, Control} <- maps:values(Hosts), is_pid(Control)], State}.
+request(controls, _From, #state{roster = Roster} = State) ->
+    {reply, py_roster:controls(Roster), State};
+request(Request, _From, State) ->
+    {reply, {error, unknown_call}, stray(Request, State)}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
 handle_cast({cancel, Key}, State) ->
     {noreply, cancel(Key, State)};
-handle_cast({host, Host, HostState, Control}, State) ->
-    State1 = forget(Host, HostState, remember(Host, Control, State)),
+handle_cast({host, Host, HostState, Control}, #state{roster = Roster} = State) when is_pid(Host), is_pid(Control) =:= (HostState =:= up) ->
+    State1 = lose(Host, HostState, State#state{roster = py_roster:host(Host, Control, Roster)}),
     _ = is_pid(Control) andalso py_logging:tell(Control),
     {noreply, change(fun(Pool) -> py_pool:host(Host, HostState, Pool) end, State1)};
 handle_cast(Message, State) ->
@@ -204,40 +228,36 @@ handle_cast(Message, State) ->
 -spec handle_info(term(), #state{}) -> {noreply, #state{}}.
 handle_info({py_done, Context}, State) ->
     {noreply, change(fun(Pool) -> py_pool:done(Context, Pool) end, State)};
-handle_info({py_joined, Token, Context, _Info}, #state{tokens = Tokens} = State) ->
-    case maps:take(Token, Tokens) of
-        {{Host, Timer}, Rest} ->
-            _ = erlang:cancel_timer(Timer),
-            {noreply, joined(Context, Host, Token, State#state{tokens = Rest})};
+handle_info({py_joined, Token, Context, Info}, #state{roster = Roster} = State) when is_pid(Context) ->
+    case py_roster:connected(Context, Token, Info, Roster) of
+        {ok, Host, Roster1} ->
+            {noreply, change(fun(Pool) -> py_pool:joined(Context, Host, Pool) end, State#state{roster = Roster1})};
         error ->
-            %% Too late; nobody counts on it.
-            ok = py_handler_sup:dismiss(Context, not_awaited),
+            %% Too late: the token was given up while the context connected.
+            _ = py_coordinator:dismiss(Context),
             {noreply, State}
     end;
 handle_info({{grow, _Token}, {ok, _}}, State) ->
     {noreply, State};
 handle_info({{grow, Token}, Outcome}, State) ->
-    {noreply, not_joined(Token, py_result:reason(Outcome), State)};
+    {noreply, not_joined(Token, Outcome, State)};
 handle_info({join_timeout, Token}, State) ->
-    {noreply, not_joined(Token, <<"a new context did not connect">>, State)};
+    {noreply, not_joined(Token, timeout, State)};
 handle_info({drop, _Outcome}, State) ->
     {noreply, State};
 handle_info({{interrupt, Context}, Outcome}, State) ->
     {noreply, interrupted(Context, py_control:answer(Outcome), State)};
-handle_info({{interrupt_within, From}, Outcome}, State) ->
+handle_info({{interrupt_within, {Pid, _} = From}, Outcome}, State) when is_pid(Pid) ->
     gen_server:reply(From, py_control:answer(Outcome) =/= missed),
     {noreply, State};
-handle_info({let_go, Context, Sight}, State) ->
-    _ = py_stuck:look([Context]) =:= {true, Sight} andalso py_handler:let_go(Context, py_stuck:runner(Sight)),
-    {noreply, State};
-handle_info({insist, Context, Key}, State) ->
-    {noreply, change(fun(Pool) -> py_pool:insist(Context, Key, Pool) end, State)};
-handle_info({give_up, Context, Key}, State) ->
-    {noreply, change(fun(Pool) -> py_pool:give_up(Context, Key, Pool) end, State)};
-handle_info(look, State) ->
+handle_info({insist, Context, Stop}, State) ->
+    {noreply, change(fun(Pool) -> py_pool:insist(Context, Stop, Pool) end, State)};
+handle_info({give_up, Context, Stop}, State) ->
+    {noreply, change(fun(Pool) -> py_pool:give_up(Context, Stop, Pool) end, State)};
+handle_info(look, #state{snapshot = Before} = State) when Before =/= none ->
     {noreply, look(State)};
-handle_info({replace, Host}, State) ->
-    {noreply, change(fun(Pool) -> py_pool:replace(Host, Pool) end, State)};
+handle_info(replace, State) ->
+    {noreply, change(fun py_pool:replace/1, State)};
 handle_info({'DOWN', Monitor, process, Pid, Reason}, State) ->
     {noreply, down(Monitor, Pid, Reason, State)};
 handle_info({{owner_down, Key}, _Monitor, process, _Pid, _Reason}, State) ->
@@ -245,25 +265,26 @@ handle_info({{owner_down, Key}, _Monitor, process, _Pid, _Reason}, State) ->
 handle_info(Message, State) ->
     {noreply, stray(Message, State)}.
 
-%% What has ended
+%% Ends of processes
 
 -spec down(reference(), pid(), term(), #state{}) -> #state{}.
-down(Monitor, Pid, Reason, #state{contexts = Contexts, hosts = Hosts, spaces = Spaces} = State) ->
-    case {Contexts, Hosts, Spaces} of
-        {#{Pid := {Monitor, _, _}}, _, _} ->
-            State1 = answer_interrupts(Pid, true, State#state{contexts = maps:remove(Pid, Contexts)}),
-            change(fun(Pool) -> py_pool:ended(Pid, sent(Reason), py_result:ended(Reason), Pool) end, State1);
-        {_, #{Pid := {Monitor, _}}, _} ->
-            State1 = forget(Pid, starting, State#state{hosts = maps:remove(Pid, Hosts)}),
-            change(fun(Pool) -> py_pool:host_gone(Pid, Pool) end, State1);
-        {_, _, #{Pid := {Monitor, In}}} ->
-            lists:foreach(fun(Host) -> drop(Pid, Host, State) end, In),
-            State#state{spaces = maps:remove(Pid, Spaces)};
-        _ ->
-            State
+down(Monitor, Pid, Reason, #state{roster = Roster, namespaces = Namespaces} = State) ->
+    case py_roster:down(Monitor, Pid, Roster) of
+        {context, Roster1} ->
+            change(fun(Pool) -> py_pool:ended(Pid, sent(Reason), py_result:ended(Reason), Pool) end, State#state{roster = Roster1});
+        {host, Roster1} ->
+            change(fun(Pool) -> py_pool:host_gone(Pid, Pool) end, lose(Pid, starting, State#state{roster = Roster1}));
+        error ->
+            case py_namespaces:owner_down(Monitor, Pid, Namespaces) of
+                {In, Rest} ->
+                    lists:foreach(fun(Host) -> drop(Pid, Host, State) end, In),
+                    State#state{namespaces = Rest};
+                error ->
+                    State
+            end
     end.
 
-%% A handler says so when it ends without having sent what it was given.
+%% A handler's exit reason says whether it has sent its last request.
 -spec sent(term()) -> sent | unsent.
 sent(normal) -> unsent;
 sent(noproc) -> unsent;
@@ -271,13 +292,13 @@ sent({shutdown, {unsent, _}}) -> unsent;
 sent(_) -> sent.
 
 -spec drop(pid(), pid(), #state{}) -> ok.
-drop(Space, Host, #state{hosts = Hosts}) ->
-    case Hosts of
-        #{Host := {_, Control}} when is_pid(Control) -> py_control:drop(Control, Space, drop);
-        #{} -> ok
+drop(Space, Host, #state{roster = Roster}) ->
+    case py_roster:control_of(Host, Roster) of
+        {ok, Control} -> py_control:drop(Control, Space, drop);
+        false -> ok
     end.
 
-%% Those for whom it is done
+%% Owners of calls
 
 -spec watch(reference(), pid(), #state{}) -> #state{}.
 watch(Key, Owner, #state{owners = Owners} = State) ->
@@ -301,8 +322,8 @@ cancel(Key, State) ->
 %% Interrupts
 
 -spec interrupt(pid(), #state{}) -> #state{}.
-interrupt(Context, State) ->
-    case control(Context, State) of
+interrupt(Context, #state{roster = Roster} = State) ->
+    case py_roster:control(Context, Roster) of
         {ok, Control, Token} ->
             ok = py_control:interrupt(Control, Token, 1, {interrupt, Context}),
             State;
@@ -312,120 +333,85 @@ interrupt(Context, State) ->
             State
     end.
 
-%% What a context is known by to its host.
--spec control(pid(), #state{}) -> {ok, pid(), py_handshake:token()} | false.
-control(Context, #state{hosts = Hosts, contexts = Contexts}) ->
-    case Contexts of
-        #{Context := {_, Host, Token}} ->
-            case Hosts of
-                #{Host := {_, Control}} when is_pid(Control) -> {ok, Control, Token};
-                #{} -> false
-            end;
-        #{} ->
-            false
-    end.
-
+%% The interrupted code waits for no function any more. The handler waits on until it hears of the
+%% interrupt.
 -spec interrupted(pid(), hit | missed | failed, #state{}) -> #state{}.
 interrupted(Context, Answer, State) ->
-    ok = let_go(Context, Answer),
-    State1 = answer_interrupts(Context, Answer =:= hit, State),
-    change(fun(Pool) -> py_pool:interrupted(Context, Answer, Pool) end, State1).
+    _ = Answer =:= hit andalso is_pid(Context) andalso py_handler:interrupted(Context),
+    change(fun(Pool) -> py_pool:interrupted(Context, Answer, Pool) end, State).
 
-%% Python code that waits for a function waits no more, but its handler is deaf until the function ends. Unless that is soon, it goes with
-%% the function.
--spec let_go(pid(), hit | missed | failed) -> ok.
-let_go(Context, hit) ->
-    case py_stuck:look([Context]) of
-        {true, Sight} -> _ = erlang:send_after(?LET_GO_AFTER, self(), {let_go, Context, Sight}), ok;
-        false -> ok
-    end;
-let_go(_Context, _Missed) ->
-    ok.
+%% Deadlocks
 
--spec answer_interrupts(pid(), boolean(), #state{}) -> #state{}.
-answer_interrupts(Context, Hit, #state{interrupts = Interrupts} = State) ->
-    lists:foreach(fun(From) -> gen_server:reply(From, Hit) end, maps:get(Context, Interrupts, [])),
-    State#state{interrupts = maps:remove(Context, Interrupts)}.
-
-%% Contexts that wait for each other
-
-%% Looks at them from now on, if calls wait without hope for another one.
+%% Looks at the contexts from now on, if calls wait and no context comes.
 -spec look_out(#state{}) -> #state{}.
-look_out(#state{sight = none} = State) -> look(State);
-look_out(State) -> State.
+look_out(#state{snapshot = none, deadlock_after = After, pool = Pool} = State) when After =/= infinity ->
+    case py_pool:full(Pool) of
+        true -> look_again(State);
+        false -> State
+    end;
+look_out(State) ->
+    State.
 
 -spec look(#state{}) -> #state{}.
-look(#state{sight = Before, pool = Pool} = State) ->
+look(#state{snapshot = Snapshot, deadlock_after = After, pool = Pool} = State) ->
     case py_pool:full(Pool) of
-        {true, Contexts, Waiting} -> judge(py_stuck:judge(Contexts, Waiting, Before), State);
-        false -> State#state{sight = none}
+        true ->
+            #state{snapshot = Snapshot1} = State1 = look_again(State),
+            case py_deadlock:stuck(After, now_ms(), Snapshot1) of
+                [] -> State1;
+                Stuck -> change(fun(P) -> py_pool:refuse(Stuck, P) end, State1)
+            end;
+        false when Snapshot =/= none ->
+            State#state{snapshot = none}
     end.
 
--spec judge({look_again, py_stuck:standing()} | {refuse, all | [pid()]}, #state{}) -> #state{}.
-judge({look_again, Sight}, State) ->
-    _ = erlang:send_after(?LOOK_AFTER, self(), look),
-    State#state{sight = Sight};
-judge({refuse, Which}, State) ->
-    %% The functions that waited for them go on. Others may wait still.
-    look_out(change(fun(Pool) -> py_pool:refuse_waiting(Which, Pool) end, State#state{sight = none})).
+-spec look_again(#state{}) -> #state{}.
+look_again(#state{snapshot = Before, deadlock_after = After, roster = Roster} = State) ->
+    _ = erlang:send_after(max(1, After div ?LOOKS), self(), look),
+    State#state{snapshot = py_deadlock:snapshot(py_roster:counts(Roster), now_ms(), Before)}.
+
+-spec now_ms() -> integer().
+now_ms() ->
+    erlang:monotonic_time(millisecond).
 
 %% Namespaces
 
-%% A process whose namespace is on some host goes there again, if it needs it.
--spec place(any | {context, pid()}, pid(), boolean(), #state{}) -> py_pool:where().
-place(any, Space, true, #state{spaces = Spaces}) ->
-    case Spaces of
-        #{Space := {_, [Host | _]}} -> {host, Host};
-        #{} -> any
-    end;
-place(Where, _Space, _Keep, _State) ->
-    Where.
+%% A process with names on some host goes there again, if it needs them.
+-spec place(py_pool:where(), py_conversation:space(), boolean(), #state{}) -> py_pool:where().
+place(any, Space, true, #state{namespaces = Namespaces}) when is_pid(Space) -> py_namespaces:place(Space, Namespaces);
+place(Where, _Space, _Keep, _State) -> Where.
 
--spec keep(pid(), pid(), #state{}) -> #state{}.
-keep(Space, Host, #state{spaces = Spaces} = State) ->
-    case Spaces of
-        #{Space := {Monitor, In}} ->
-            State#state{spaces = Spaces#{Space := {Monitor, [Host | lists:delete(Host, In)]}}};
-        #{} ->
-            State#state{spaces = Spaces#{Space => {monitor(process, Space), [Host]}}}
+%% A restarted host has lost its namespaces, and the requests for contexts.
+-spec lose(pid(), py_capacity:host_state(), #state{}) -> #state{}.
+lose(_Host, up, State) ->
+    State;
+lose(Host, _HostState, #state{namespaces = Namespaces, roster = Roster} = State) ->
+    State1 = State#state{namespaces = py_namespaces:lose(Host, Namespaces)},
+    lists:foldl(fun(Token, S) -> element(2, forget(Token, S)) end, State1, py_roster:awaited(Host, Roster)).
+
+%% A context with this token is not let in any more.
+-spec forget(py_handshake:token(), #state{}) -> {{ok, Host :: pid()} | error, #state{}}.
+forget(Token, #state{roster = Roster} = State) ->
+    case py_roster:forget(Token, Roster) of
+        {ok, Host, Roster1} ->
+            ok = py_coordinator:forget(Token),
+            {{ok, Host}, State#state{roster = Roster1}};
+        error ->
+            {error, State}
     end.
 
-%% A host that starts anew has none of what it had, and will not do what it was asked to.
--spec forget(pid(), py_pool:host_state(), #state{}) -> #state{}.
-forget(_Host, up, State) ->
-    State;
-forget(Host, _HostState, #state{spaces = Spaces, tokens = Tokens} = State) ->
-    State#state{
-        spaces = maps:filtermap(fun(_, {Monitor, In}) -> forget_space(Monitor, lists:delete(Host, In)) end, Spaces),
-        tokens = maps:filter(fun(_, Awaited) -> not forget_token(Host, Awaited) end, Tokens)
-    }.
-
--spec forget_space(reference(), [pid()]) -> false | {true, {reference(), [pid()]}}.
-forget_space(Monitor, []) ->
-    _ = demonitor(Monitor, [flush]),
-    false;
-forget_space(Monitor, In) ->
-    {true, {Monitor, In}}.
-
--spec forget_token(pid(), {pid(), reference()}) -> boolean().
-forget_token(Host, {Host, Timer}) ->
-    _ = erlang:cancel_timer(Timer),
-    true;
-forget_token(_Host, _Awaited) ->
-    false.
-
-%% What is to be done
+%% Effects
 
 -spec change(fun((py_pool:pool()) -> {[py_pool:effect()], py_pool:pool()}), #state{}) -> #state{}.
 change(Change, #state{pool = Pool} = State) ->
     {Effects, Pool1} = Change(Pool),
-    lists:foldl(fun effect/2, State#state{pool = Pool1}, Effects).
+    look_out(lists:foldl(fun effect/2, State#state{pool = Pool1}, Effects)).
 
 -spec effect(py_pool:effect(), #state{}) -> #state{}.
 effect({send, Context, Host, #{from := From, space := Space, payload := Payload, keep := Keep}}, State) ->
     ok = py_handler:request(Context, {caller, From, self()}, Space, Payload),
     case Keep of
-        true when is_pid(Space) -> keep(Space, Host, State);
+        true when is_pid(Space) -> State#state{namespaces = py_namespaces:add(Space, Host, State#state.namespaces)};
         _ -> State
     end;
 effect({over, #{key := Key}}, State) ->
@@ -433,21 +419,27 @@ effect({over, #{key := Key}}, State) ->
 effect({reply, #{key := Key, from := From}, Answer}, State) ->
     gen_server:reply(From, Answer),
     unwatch(Key, State);
+effect({told, From, Hit}, State) ->
+    gen_server:reply(From, Hit),
+    State;
 effect({ready, From, Answer}, State) ->
     gen_server:reply(From, Answer),
     State;
 effect({grow, Host}, State) ->
     grow(Host, State);
-effect({grow_later, Host}, State) ->
-    _ = erlang:send_after(?REPLACE_AFTER, self(), {replace, Host}),
+effect(grow_later, State) ->
+    _ = erlang:send_after(?REPLACE_AFTER, self(), replace),
     State;
 effect({interrupt, Context}, State) ->
     interrupt(Context, State);
-effect({insist_later, Context, Key}, State) ->
-    _ = erlang:send_after(?INSIST_AFTER, self(), {insist, Context, Key}),
+effect({insist_later, Context, Stop}, State) ->
+    _ = erlang:send_after(?INSIST_AFTER, self(), {insist, Context, Stop}),
     State;
-effect({kill_later, Context, Key}, State) ->
-    _ = erlang:send_after(?GIVE_UP_AFTER, self(), {give_up, Context, Key}),
+effect({kill_later, Context, Stop}, State) ->
+    _ = erlang:send_after(?GIVE_UP_AFTER, self(), {give_up, Context, Stop}),
+    State;
+effect({kill_soon, Context, Stop}, State) ->
+    _ = erlang:send_after(?LOST_AFTER, self(), {give_up, Context, Stop}),
     State;
 effect({kill, Context}, State) ->
     %% Also when it is running a function; its socket closes with it.
@@ -455,37 +447,23 @@ effect({kill, Context}, State) ->
     State.
 
 -spec grow(pid(), #state{}) -> #state{}.
-grow(Host, #state{hosts = Hosts, tokens = Tokens} = State) ->
-    #{Host := {_, Control}} = Hosts,
+grow(Host, #state{roster = Roster} = State) ->
+    {ok, Control} = py_roster:control_of(Host, Roster),
     Token = py_coordinator:expect(context),
     ok = py_control:start_context(Control, Token, {grow, Token}),
     Timer = erlang:send_after(?JOIN_TIMEOUT, self(), {join_timeout, Token}),
-    State#state{tokens = Tokens#{Token => {Host, Timer}}}.
+    State#state{roster = py_roster:expect(Token, Host, Timer, Roster)}.
 
--spec joined(pid(), pid(), py_handshake:token(), #state{}) -> #state{}.
-joined(Context, Host, Token, #state{contexts = Contexts} = State) ->
-    State1 = State#state{contexts = Contexts#{Context => {monitor(process, Context), Host, Token}}},
-    change(fun(Pool) -> py_pool:joined(Context, Host, Pool) end, State1).
-
--spec not_joined(py_handshake:token(), term(), #state{}) -> #state{}.
-not_joined(Token, Reason, #state{tokens = Tokens} = State) ->
-    case maps:take(Token, Tokens) of
-        {{Host, Timer}, Rest} ->
-            _ = erlang:cancel_timer(Timer),
+-spec not_joined(py_handshake:token(), py_conversation:outcome(), #state{}) -> #state{}.
+not_joined(Token, Outcome, State) ->
+    case forget(Token, State) of
+        {{ok, Host}, State1} ->
+            Reason = case Outcome of timeout -> <<"a new context did not connect">>; _ -> py_result:reason(Outcome) end,
             ?LOG_WARNING(#{what => py_context_failed, reason => Reason}),
-            change(fun(Pool) -> py_pool:join_failed(Host, Reason, Pool) end, State#state{tokens = Rest});
-        error ->
-            State
+            change(fun(Pool) -> py_pool:join_failed(Host, Reason, Pool) end, State1);
+        {error, State1} ->
+            State1
     end.
-
--spec remember(pid(), none | pid(), #state{}) -> #state{}.
-remember(Host, Control, #state{hosts = Hosts} = State) ->
-    Monitor =
-        case Hosts of
-            #{Host := {Known, _}} -> Known;
-            #{} -> monitor(process, Host)
-        end,
-    State#state{hosts = Hosts#{Host => {Monitor, Control}}}.
 
 -spec stray(term(), #state{}) -> #state{}.
 stray(Message, State) ->

@@ -3,7 +3,8 @@
 
 -export([start_context/3, drop/3, interrupt/4, answer/1, logging/3]).
 
-%% @doc Has a new thread connect with the token. `{Tag, Outcome}' comes as a message, here as from the others below.
+%% @doc Has a new thread connect with the token. `{Tag, Outcome}' comes as a message, here as from
+%% the others below.
 -spec start_context(pid(), py_handshake:token(), Tag :: term()) -> ok.
 start_context(Control, Token, Tag) ->
     tell(Control, {start_context, [Token]}, Tag).
@@ -13,13 +14,14 @@ start_context(Control, Token, Tag) ->
 drop(Control, Space, Tag) ->
     tell(Control, {drop, [Space]}, Tag).
 
-%% @doc Interrupts the call of that level, and those within it, of the context of that token. {@link answer/1} says whether there was one.
+%% @doc Interrupts the call of that level, and those within it, of the context of that token. {@link
+%% answer/1} says whether there was one.
 -spec interrupt(pid(), py_handshake:token(), Level :: pos_integer(), Tag :: term()) -> ok.
 interrupt(Control, Token, Level, Tag) ->
     tell(Control, {interrupt, [Token, Level]}, Tag).
 
 -spec answer(py_conversation:outcome()) -> hit | missed | failed.
-answer({ok, Payload}) ->
+answer({ok, Payload}) when is_binary(Payload) ->
     case py_term:decode(Payload, safe) of
         {ok, true} -> hit;
         {ok, false} -> missed;

@@ -11,7 +11,7 @@
 %% It does not trap exits: a shutdown ends it at once, in the middle of a function too, and its socket closes with it.
 -module(py_handler).
 
--export([start_link/0, give/2, request/4, let_go/2, bye/1]).
+-export([start_link/0, give/2, request/4, let_go/2, interrupted/1, bye/1]).
 -export_type([destination/0]).
 -export([init/1]).
 -export([system_continue/3, system_terminate/4, system_get_state/1, system_replace_state/2, system_code_change/4,
@@ -36,8 +36,11 @@
 %% In the handshake, and for the connection to be handed over.
 -define(PATIENCE, 5000).
 
-%% In the dictionary of a context's handler: the process that runs a function for it. {@link py_stuck} looks there.
--define(RUNNER, '$py_runner').
+%% For a function that interrupted code has waited for to end by itself.
+-define(LET_GO_AFTER, 150).
+
+%% In the dictionary of a context's handler: its activity, see {@link py_contexts}.
+-define(ACTIVITY, '$py_activity').
 
 -spec start_link() -> {ok, pid()}.
 start_link() ->
@@ -65,6 +68,12 @@ request(Handler, Destination, Space, Payload) ->
 -spec let_go(pid(), Runner :: pid()) -> ok.
 let_go(Handler, Runner) ->
     Handler ! {?MODULE, let_go, Runner},
+    ok.
+
+%% @doc The Python code of a context has been interrupted: the function that it waited for is killed unless it ends soon.
+-spec interrupted(pid()) -> ok.
+interrupted(Handler) ->
+    Handler ! {?MODULE, interrupted},
     ok.
 
 %% @doc Has the handler take its leave: on a host's control channel, this asks the host to stop.
@@ -106,7 +115,9 @@ handshake(Parent, Channel) ->
 -spec admit({ok, py_handshake:role(), py_handshake:info()} | {refused, binary()}) ->
     {ok, py_handshake:role()} | {refused, binary()}.
 admit({ok, Role, Info}) ->
-    case py_coordinator:admit(Role, Info) of
+    Activity = atomics:new(1, []),
+    _ = put(?ACTIVITY, Activity),
+    case py_coordinator:admit(Role, Info#{activity => Activity}) of
         ok -> {ok, Role};
         {refused, Text} -> {refused, Text}
     end;
@@ -157,6 +168,8 @@ wait(Handle, #state{parent = Parent} = State) ->
         {?MODULE, let_go, _} ->
             %% That function has just ended.
             wait(Handle, State);
+        {?MODULE, interrupted} ->
+            wait(Handle, State);
         {?MODULE, bye} ->
             _ = py_channel:send(py_conversation:channel(State#state.conversation), bye, 0, <<>>),
             finish(normal, State);
@@ -194,9 +207,9 @@ frame({Kind, Id, _}, State) ->
 serve(Frame, Conversation, {context, _}) ->
     Handler = self(),
     {Pid, Monitor} = spawn_opt(fun() -> serve_for(Handler, Frame, Conversation) end, [link, monitor]),
-    _ = put(?RUNNER, Pid),
+    ok = atomics:add(get(?ACTIVITY), 1, 1),
     Served = served(Pid, Monitor, Conversation),
-    _ = erase(?RUNNER),
+    ok = atomics:add(get(?ACTIVITY), 1, 1),
     Served;
 serve(Frame, Conversation, _Role) ->
     py_conversation:serve(Frame, Conversation).
@@ -216,6 +229,9 @@ served(Pid, Monitor, Conversation) ->
         {?MODULE, served, Pid, Served} ->
             true = demonitor(Monitor, [flush]),
             Served;
+        {?MODULE, interrupted} ->
+            _ = erlang:send_after(?LET_GO_AFTER, self(), {?MODULE, let_go, Pid}),
+            served(Pid, Monitor, Conversation);
         {?MODULE, let_go, Pid} ->
             unlink(Pid),
             exit(Pid, kill),

@@ -5,19 +5,17 @@
 -export_type([options/0]).
 
 -type options() :: #{owner => pid(), term() => term()}.
-%% Its end, should the process die that starts it.
--define(OPENED_WITHIN, 60000).
-
 -type prepare() :: fun((Stream :: reference()) -> py_request:request()).
 
-%% @doc All items. They come to the calling process's mailbox, and are there once Python has answered: both are from the same handler.
+%% @doc All items. They come to the calling process's mailbox, and are there once Python has
+%% answered: both are from the same handler.
 -spec collect(prepare()) -> {ok, [term()]} | {error, py_result:failure()}.
 collect(Prepare) ->
     Ref = make_ref(),
     Request = Prepare(Ref),
+    ok = py_request:started(),
     ok = py_stream:open(Ref, self()),
-    Result = py_request:perform(any, Request, infinity),
-    _ = py_stream:close(Ref),
+    Result = try py_request:perform(any, Request, infinity) after py_stream:close(Ref) end,
     case {Result, items(Ref)} of
         {{ok, _}, Items} -> {ok, Items};
         {{error, Reason}, _} -> {error, Reason}
@@ -31,27 +29,45 @@ items(Ref) ->
         []
     end.
 
-%% @doc Starts sending items to the owner, who is the caller unless another is named.
+%% @doc Starts sending items to the owner, the caller by default.
 -spec start(prepare(), options()) -> {ok, reference()}.
 start(Prepare, Options) ->
     Owner = maps:get(owner, Options, self()),
     {Ref, Space} = {make_ref(), py_request:space()},
     Request = Prepare(Ref),
-    Runner = spawn(fun() -> receive {Ref, opened} -> run(Ref, Request, Space, Owner) after ?OPENED_WITHIN -> ok end end),
-    %% Open before anybody can hear of it, so that it can be cancelled from the beginning.
-    ok = py_stream:open(Ref, Runner),
-    Runner ! {Ref, opened},
-    {ok, Ref}.
+    ok = py_request:started(),
+    Starter = self(),
+    {Runner, Monitor} = spawn_monitor(fun() -> open(Ref, Request, Space, Owner, Starter) end),
+    receive
+        {Ref, opened} ->
+            true = demonitor(Monitor, [flush]),
+            {ok, Ref};
+        {'DOWN', Monitor, process, Runner, _Reason} ->
+            %% The table has gone with the application.
+            error({not_started, erlang_python})
+    end.
 
-%% The items go through this process, whose messages to the owner keep their order, the last one included. It, and what Python does for it,
-%% ends with the owner.
+%% The stream is open before anybody hears of it, so it can be cancelled from the beginning.
+-spec open(reference(), py_request:request(), py_conversation:space(), pid(), pid()) -> ok.
+open(Ref, Request, Space, Owner, Starter) ->
+    ok = py_stream:open(Ref, self()),
+    Starter ! {Ref, opened},
+    run(Ref, Request, Space, Owner).
+
+%% The items go through this process, so they and the last message keep their order. It ends with
+%% the owner, and Python's iteration with it.
 -spec run(reference(), py_request:request(), py_conversation:space(), pid()) -> ok.
 run(Ref, Request, Space, Owner) ->
     Monitor = monitor(process, Owner),
     Event =
-        case py_request:job(any, Request, Space, self()) of
-            {ok, Job} -> forward(Ref, Owner, Monitor, py_contexts:send(Job));
-            {error, Limit} -> py_result:limit(Limit)
+        try
+            case py_request:job(any, Request, Space, self()) of
+                {ok, Job} -> forward(Ref, Owner, Monitor, py_contexts:send(Job));
+                {error, Limit} -> py_result:limit(Limit)
+            end
+        catch
+            %% The application was stopped meanwhile. The owner still waits for an end.
+            error:{not_started, _} = NotStarted -> {error, {host_down, NotStarted}}
         end,
     Owner ! {py_stream, Ref, ended(py_stream:close(Ref), Event)},
     ok.

@@ -1,24 +1,24 @@
-%% @doc Which context does which call. Pure: each function takes what happened and gives what is to be done about it, which
-%% {@link py_contexts} then does.
+%% @doc Assigns calls to contexts. Pure: each function takes an event, and returns effects for
+%% {@link py_contexts}.
 %%
-%% A call goes to an idle context; when there is none it waits, and the set of contexts grows by one, up to the limit. While a
-%% host starts calls wait for it; when its last start failed they fail at once.
+%% A call goes to an idle context; when there is none it waits, and the set of contexts grows by
+%% one, up to the limit. While a host starts calls wait for it; when its last start failed they fail
+%% at once.
 %%
-%% A call that nobody waits for any more is interrupted. Its context gets no other before both the call and the interrupt have been
-%% answered: an interrupt that comes late would hit the wrong one.
+%% A cancelled call is interrupted. Its context gets no other before both the call and the interrupt
+%% have been answered: a late interrupt would hit the wrong one.
 -module(py_pool).
 
 -export([new/1]).
 -export([host/3, host_gone/2, joined/3, join_failed/3, ended/4]).
--export([submit/2, done/2, cancel/2, interrupt/2, interrupted/3, insist/3, give_up/3, refuse_waiting/2]).
--export([await/3, replace/2, resize/2, stop/1]).
--export([contexts/1, hosts/1, busy/2, full/1, stats/1, running/1]).
--export_type([pool/0, effect/0, request/0, where/0, host_state/0]).
+-export([submit/2, done/2, cancel/2, interrupt/3, interrupted/3, insist/3, give_up/3, refuse/2]).
+-export([await/3, replace/1, resize/2, stop/1]).
+-export([contexts/1, hosts/1, full/1, stats/1, running/1]).
+-export_type([pool/0, effect/0, request/0, where/0]).
 
 -type host() :: pid().
 -type context() :: pid().
--type where() :: any | {context, context()} | {host, host()}.
--type host_state() :: starting | up | {failed, Reason :: term()}.
+-type where() :: py_queue:lane().
 -type request() :: #{
     key := reference(),
     from := gen_server:from(),
@@ -32,35 +32,38 @@
     | {reply, request(), {down, term()} | interrupted | {max_contexts, pos_integer()}}
     | {over, request()}
     | {interrupt, context()}
-    | {insist_later | kill_later, context(), Key :: reference()}
+    | {told, gen_server:from(), Hit :: boolean()}
+    | {insist_later | kill_later | kill_soon, context(), stop()}
     | {ready, gen_server:from(), {ok, [context()]} | {down, term()}}
     | {grow, host()}
-    | {grow_later, host()}
+    | grow_later
     | {kill, context()}.
+
+%% The number of one attempt to stop a context.
+-type stop() :: pos_integer().
 
 -record(context, {
     host :: host(),
     number :: pos_integer(),
     request = none :: none | request(),
-    %% Whether what it does is to stop: the host has been asked, and has answered.
-    interrupt = none :: none | asked | answered,
-    %% Whether it is to stop because nobody waits for it.
-    cancelled = false :: boolean()
+    %% The attempt to stop it, until it is idle again; and the host's answer to the last interrupt.
+    stop = none :: none | stop(),
+    interrupt = none :: none | asked | hit | missed,
+    %% Callers of `py:interrupt/1', until an interrupt hits or the call is over.
+    interrupters = [] :: [gen_server:from()],
+    %% Never handed out again: it is killed, or its host is lost.
+    retired = false :: boolean()
 }).
 
 -record(pool, {
-    %% Hosts there should be, and contexts for each; none of these while stopped.
-    configured :: non_neg_integer(),
-    per_host :: pos_integer(),
-    max :: pos_integer(),
-    running = true :: boolean(),
-    hosts = #{} :: #{host() => host_state()},
-    joining = #{} :: #{host() => pos_integer()},
+    capacity :: py_capacity:capacity(),
     contexts = #{} :: #{context() => #context{}},
+    %% The next context's number, and the next attempt's.
     next = 1 :: pos_integer(),
+    next_stop = 1 :: stop(),
     %% Last used first: its memory is the warmest.
     idle = [] :: [context()],
-    waiting = [] :: [request()],
+    waiting = py_queue:new() :: py_queue:queue(),
     awaiting = [] :: [{gen_server:from(), all | one}]
 }).
 
@@ -68,60 +71,76 @@
 -type result() :: {[effect()], pool()}.
 
 -spec new(#{hosts := non_neg_integer(), contexts := pos_integer(), max_contexts := pos_integer(), _ => _}) -> pool().
-new(#{hosts := Hosts, contexts := Contexts, max_contexts := Max}) ->
-    #pool{configured = Hosts, per_host = Contexts, max = Max}.
+new(Settings) ->
+    #pool{capacity = py_capacity:new(Settings)}.
 
 %% Hosts
 
 %% @doc A host is in another state now.
--spec host(host(), host_state(), pool()) -> result().
-host(Host, State, #pool{hosts = Hosts, joining = Joining} = Pool) ->
-    Pool1 = Pool#pool{hosts = Hosts#{Host => State}, joining = maps:remove(Host, Joining)},
+-spec host(host(), py_capacity:host_state(), pool()) -> result().
+host(Host, State, #pool{capacity = Capacity} = Pool) ->
+    Pool1 = Pool#pool{capacity = py_capacity:host(Host, State, Capacity)},
     case State of
         up -> fill(Host, Pool1);
-        _ -> settle(Pool1)
+        _ -> lost(Host, Pool1)
     end.
 
-%% @doc The process of a host is no more; its successor has another pid.
+%% @doc The process of a host has ended; its successor has another pid.
 -spec host_gone(host(), pool()) -> result().
-host_gone(Host, #pool{hosts = Hosts, joining = Joining} = Pool) ->
-    settle(Pool#pool{hosts = maps:remove(Host, Hosts), joining = maps:remove(Host, Joining)}).
+host_gone(Host, #pool{capacity = Capacity} = Pool) ->
+    lost(Host, Pool#pool{capacity = py_capacity:host_gone(Host, Capacity)}).
 
-%% @doc A context that was asked for is there.
+%% The namespaces are lost, so any host may serve the calls in its lane. Its contexts end soon, or
+%% are killed.
+-spec lost(host(), pool()) -> result().
+lost(Host, #pool{waiting = Waiting, contexts = Contexts} = Pool) ->
+    Pool1 = Pool#pool{waiting = py_queue:move({host, Host}, any, Waiting)},
+    Lost = [Context || {Context, #context{host = On}} <- maps:to_list(Contexts), On =:= Host],
+    each(Lost, fun retire/2, fun(Pool2) -> then(fun demand/1, settle(Pool2)) end, Pool1).
+
+-spec retire(context(), pool()) -> result().
+retire(Context, #pool{contexts = Contexts, idle = Idle} = Pool) ->
+    #{Context := Known} = Contexts,
+    {Effects, Retired, Pool1} = begin_stop(kill_soon, Context, Known#context{retired = true, stop = none}, Pool),
+    {Effects, Pool1#pool{contexts = Contexts#{Context := Retired}, idle = lists:delete(Context, Idle)}}.
+
+%% @doc A new context has connected.
 -spec joined(context(), host(), pool()) -> result().
-joined(Context, _Host, #pool{running = false} = Pool) ->
-    {[{kill, Context}], Pool};
-joined(Context, Host, #pool{contexts = Contexts, next = Next} = Pool) ->
-    Pool1 = joined_or_not(Host, Pool),
-    Added = Pool1#pool{contexts = Contexts#{Context => #context{host = Host, number = Next}}, next = Next + 1},
-    {Effects, Pool2} = idle(Context, Added),
-    {More, Pool3} = settle(Pool2),
-    {Effects ++ More, Pool3}.
+joined(Context, Host, #pool{capacity = Capacity, contexts = Contexts, next = Next} = Pool) ->
+    Pool1 = Pool#pool{capacity = py_capacity:answered(Host, Capacity)},
+    case py_capacity:running(Capacity) of
+        true ->
+            Added = Pool1#pool{contexts = Contexts#{Context => #context{host = Host, number = Next}}, next = Next + 1},
+            then(fun settle/1, idle(Context, Added));
+        false ->
+            {[{kill, Context}], Pool1}
+    end.
 
-%% @doc A context that was asked for will not come.
+%% @doc A new context will not connect.
 -spec join_failed(host(), term(), pool()) -> result().
-join_failed(Host, Reason, Pool) ->
-    Pool1 = joined_or_not(Host, Pool),
-    case {on(Host, Pool1), joining(Host, Pool1)} of
+join_failed(Host, Reason, #pool{capacity = Capacity, contexts = Contexts, awaiting = Awaiting} = Pool) ->
+    Capacity1 = py_capacity:answered(Host, Capacity),
+    Pool1 = Pool#pool{capacity = Capacity1},
+    case {here_or_coming(Host, Pool1), map_size(Contexts) + py_capacity:joining(Capacity1)} of
         {0, 0} ->
-            %% Nobody is left to serve what waits for this host.
-            Affected = lists:filter(fun is_free/1, Pool1#pool.waiting),
-            {Effects, Pool2} = fail(Affected, Reason, Pool1),
-            {Effects ++ [{ready, From, {down, Reason}} || {From, _} <- Pool2#pool.awaiting], Pool2#pool{awaiting = []}};
+            {Effects, Pool2} = fail(free_lanes(Pool1), Reason, Pool1),
+            {Effects ++ [{ready, From, {down, Reason}} || {From, _} <- Awaiting], Pool2#pool{awaiting = []}};
+        {0, _} ->
+            then(fun settle/1, fail([{host, Host}], Reason, Pool1));
         _ ->
             settle(Pool1)
     end.
 
-%% @doc A context has ended, for whatever reason; the call it did fails. One that it was given but has not begun (`unsent') goes to another.
+%% @doc A context has ended; its call fails. A call not yet begun (`unsent') goes to another
+%% context.
 -spec ended(context(), sent | unsent, term(), pool()) -> result().
-ended(Context, Sent, Reason, #pool{contexts = Contexts, idle = Idle, waiting = Waiting} = Pool) ->
+ended(Context, Sent, Reason, #pool{contexts = Contexts, idle = Idle} = Pool) ->
     case maps:take(Context, Contexts) of
-        {#context{host = Host} = Ended, Rest} ->
-            Own = [R || #{where := {context, C}} = R <- Waiting, C =:= Context],
-            {Effects, Pool1} = fail(Own, Reason, Pool#pool{contexts = Rest, idle = lists:delete(Context, Idle)}),
+        {#context{interrupters = Interrupters} = Ended, Rest} ->
+            {Effects, Pool1} = fail([{context, Context}], Reason, Pool#pool{contexts = Rest, idle = lists:delete(Context, Idle)}),
             {More, Pool2} = left(Ended, Sent, Reason, Pool1),
             {Last, Pool3} = demand(Pool2),
-            {Effects ++ More ++ [{grow_later, Host}] ++ Last, Pool3};
+            {[{told, From, true} || From <- Interrupters] ++ Effects ++ More ++ [grow_later] ++ Last, Pool3};
         error ->
             {[], Pool}
     end.
@@ -131,35 +150,42 @@ left(#context{request = none}, _Sent, _Reason, Pool) ->
     {[], Pool};
 left(#context{request = Request, interrupt = none}, unsent, Reason, Pool) ->
     case Request of
-        #{where := {context, _}} -> {[refuse(Request, Reason)], Pool};
+        #{where := {context, _}} -> {[{reply, Request, {down, Reason}}], Pool};
         _ -> submit(Request, Pool)
     end;
 left(#context{request = Request, interrupt = none}, sent, Reason, Pool) ->
-    {[refuse(Request, Reason)], Pool};
+    {[{reply, Request, {down, Reason}}], Pool};
 left(#context{request = Request}, _Sent, _Reason, Pool) ->
     {[{reply, Request, interrupted}], Pool}.
 
-%% @doc Some time after a context has ended: makes up for it. Not at once, since one that cannot live would be made without end.
--spec replace(host(), pool()) -> result().
-replace(Host, #pool{hosts = Hosts} = Pool) ->
-    case Hosts of
-        #{Host := up} -> fill(Host, Pool);
-        #{} -> {[], Pool}
-    end.
+%% @doc Makes up for ended contexts. It is called some time after the end, so a context with no
+%% chance to live is not made again and again without a pause.
+-spec replace(pool()) -> result().
+replace(Pool) ->
+    each(hosts(Pool), fun fill/2, fun settle/1, Pool).
 
 %% Calls
 
 -spec submit(request(), pool()) -> result().
 submit(#{where := {context, Context}} = Request, #pool{contexts = Contexts} = Pool) ->
     case Contexts of
-        #{Context := #context{request = none, interrupt = none}} -> send(Context, Request, Pool);
+        #{Context := #context{request = none, interrupt = none, retired = false}} -> send(Context, Request, Pool);
         #{Context := _} -> {[], wait(Request, Pool)};
-        #{} -> {[refuse(Request, no_such_context)], Pool}
+        #{} -> {[{reply, Request, {down, no_such_context}}], Pool}
+    end;
+submit(#{where := {host, Host}} = Request, #pool{capacity = Capacity} = Pool) ->
+    case py_capacity:is_up(Host, Capacity) of
+        true -> submit_free(Request, Pool);
+        false -> submit_free(Request#{where := any}, Pool)
     end;
 submit(Request, Pool) ->
-    case {find_idle(Request, Pool), prospect(Pool)} of
+    submit_free(Request, Pool).
+
+-spec submit_free(request(), pool()) -> result().
+submit_free(Request, #pool{capacity = Capacity} = Pool) ->
+    case {find_idle(Request, Pool), py_capacity:prospect(Capacity)} of
         {{ok, Context}, _} -> send(Context, Request, Pool);
-        {none, {down, Reason}} -> {[refuse(Request, Reason)], Pool};
+        {none, {down, Reason}} -> {[{reply, Request, {down, Reason}}], Pool};
         {none, ok} -> demand(wait(Request, Pool))
     end.
 
@@ -174,159 +200,169 @@ done(Context, #pool{contexts = Contexts} = Pool) ->
         #{} -> {[], Pool}
     end.
 
-%% @doc Nobody waits for that call any more. A context that is at it is interrupted, and given up when that does not help.
+%% @doc The call's owner is gone, or its time is over. Its context is interrupted.
 -spec cancel(reference(), pool()) -> result().
 cancel(Key, #pool{waiting = Waiting, contexts = Contexts} = Pool) ->
-    case [Context || {Context, #context{request = #{key := K}}} <- maps:to_list(Contexts), K =:= Key] of
-        [Context] ->
-            #{Context := Busy} = Contexts,
-            {Effects, Pool1} = interrupt(Context, Pool#pool{contexts = Contexts#{Context := Busy#context{cancelled = true}}}),
-            {Effects ++ [{kill_later, Context, Key}], Pool1};
-        [] ->
-            {Cancelled, Rest} = lists:partition(fun(#{key := K}) -> K =:= Key end, Waiting),
-            {[{reply, Request, interrupted} || Request <- Cancelled], Pool#pool{waiting = Rest}}
+    case py_queue:remove(Key, Waiting) of
+        {Request, Rest} ->
+            {[{reply, Request, interrupted}], Pool#pool{waiting = Rest}};
+        none ->
+            case [Context || {Context, #context{request = #{key := K}}} <- maps:to_list(Contexts), K =:= Key] of
+                [Context] -> ask(Context, map_get(Context, Contexts), Pool);
+                [] -> {[], Pool}
+            end
     end.
 
-%% @doc What that context does is to stop, if it does anything.
--spec interrupt(context(), pool()) -> result().
-interrupt(Context, #pool{contexts = Contexts} = Pool) ->
+%% @doc Interrupts the call of a context. `From' is told whether an interrupt has hit it.
+-spec interrupt(context(), gen_server:from(), pool()) -> result().
+interrupt(Context, From, #pool{contexts = Contexts} = Pool) ->
     case Contexts of
-        #{Context := #context{request = none}} -> {[], Pool};
-        #{Context := #context{interrupt = asked}} -> {[], Pool};
-        #{Context := Busy} ->
-            {[{interrupt, Context}], Pool#pool{contexts = Contexts#{Context := Busy#context{interrupt = asked}}}};
-        #{} -> {[], Pool}
+        #{Context := #context{request = Request, interrupters = Interrupters} = Busy} when Request =/= none ->
+            ask(Context, Busy#context{interrupters = [From | Interrupters]}, Pool);
+        #{} ->
+            {[{told, From, false}], Pool}
     end.
 
-%% @doc The host has answered an interrupt: it has hit something; or missed, as the call had not begun yet, or was over; or the host cannot do
-%% such a thing. In any case it will not come any more.
+%% Asks the host to interrupt it, unless an answer is outstanding.
+-spec ask(context(), #context{}, pool()) -> result().
+ask(Context, #context{interrupt = asked} = Busy, #pool{contexts = Contexts} = Pool) ->
+    {[], Pool#pool{contexts = Contexts#{Context := Busy}}};
+ask(Context, Busy, #pool{contexts = Contexts} = Pool) ->
+    {Effects, Asked, Pool1} = begin_stop(kill_later, Context, Busy#context{interrupt = asked}, Pool),
+    {[{interrupt, Context} | Effects], Pool1#pool{contexts = Contexts#{Context := Asked}}}.
+
+%% The first attempt sets the time to give it up.
+-spec begin_stop(kill_later | kill_soon, context(), #context{}, pool()) -> {[effect()], #context{}, pool()}.
+begin_stop(When, Context, #context{stop = none} = Known, #pool{next_stop = Stop} = Pool) ->
+    {[{When, Context, Stop}], Known#context{stop = Stop}, Pool#pool{next_stop = Stop + 1}};
+begin_stop(_When, _Context, Known, Pool) ->
+    {[], Known, Pool}.
+
+%% @doc The host has answered an interrupt: it has hit the call; or missed, as the call had not
+%% begun yet, or was over; or the host has failed. In any case this interrupt will not come later.
 -spec interrupted(context(), hit | missed | failed, pool()) -> result().
 interrupted(Context, Answer, #pool{contexts = Contexts} = Pool) ->
+    case {Contexts, Answer} of
+        {#{Context := #context{interrupt = asked, interrupters = Interrupters} = Asked}, hit} ->
+            {Effects, Pool1} = free(Context, Asked#context{interrupt = hit, interrupters = []}, Pool),
+            {[{told, From, true} || From <- Interrupters] ++ Effects, Pool1};
+        {#{Context := #context{interrupt = asked, request = none} = Asked}, _} ->
+            free(Context, Asked#context{interrupt = missed}, Pool);
+        {#{Context := #context{interrupt = asked, stop = Stop} = Asked}, missed} ->
+            {[{insist_later, Context, Stop}], Pool#pool{contexts = Contexts#{Context := Asked#context{interrupt = missed}}}};
+        {#{Context := #context{interrupt = asked}}, failed} ->
+            kill(Context, Pool);
+        _ ->
+            {[], Pool}
+    end.
+
+%% @doc Interrupts again after a miss: the call has begun meanwhile, or is over.
+-spec insist(context(), stop(), pool()) -> result().
+insist(Context, Stop, #pool{contexts = Contexts} = Pool) ->
     case Contexts of
-        #{Context := #context{interrupt = asked} = Asked} ->
-            {Effects, Pool1} = free(Context, Asked#context{interrupt = answered}, Pool),
-            {persist(Context, Asked, Answer) ++ Effects, Pool1};
+        #{Context := #context{stop = Stop, interrupt = missed} = Busy} -> ask(Context, Busy, Pool);
         #{} -> {[], Pool}
     end.
 
--spec persist(context(), #context{}, hit | missed | failed) -> [effect()].
-persist(Context, #context{request = #{key := Key}, cancelled = true}, missed) -> [{insist_later, Context, Key}];
-persist(Context, #context{request = #{}, cancelled = true}, failed) -> [{kill, Context}];
-persist(_Context, _Asked, _Answer) -> [].
-
-%% @doc Interrupts again what has not been hit.
--spec insist(context(), reference(), pool()) -> result().
-insist(Context, Key, Pool) ->
-    case is_at(Context, Key, Pool) of
-        true -> interrupt(Context, Pool);
-        false -> {[], Pool}
+%% @doc Kills a context when the time to stop is over.
+-spec give_up(context(), stop(), pool()) -> result().
+give_up(Context, Stop, #pool{contexts = Contexts} = Pool) ->
+    case Contexts of
+        #{Context := #context{stop = Stop}} -> kill(Context, Pool);
+        #{} -> {[], Pool}
     end.
 
-%% @doc Some time after a call was to stop: a context that is still at it cannot be trusted to be free soon, and goes.
--spec give_up(context(), reference(), pool()) -> result().
-give_up(Context, Key, Pool) ->
-    {[{kill, Context} || is_at(Context, Key, Pool)], Pool}.
+%% It may still answer; it gets no other call.
+-spec kill(context(), pool()) -> result().
+kill(Context, #pool{contexts = Contexts, idle = Idle} = Pool) ->
+    #{Context := Known} = Contexts,
+    {[{kill, Context}], Pool#pool{contexts = Contexts#{Context := Known#context{retired = true}}, idle = lists:delete(Context, Idle)}}.
 
-%% @doc Those who wait for any context will not get one: all of them, or these processes.
--spec refuse_waiting(all | [pid()], pool()) -> result().
-refuse_waiting(Which, #pool{waiting = Waiting, max = Max} = Pool) ->
-    {Refused, Rest} = lists:partition(
-        fun(#{from := {Pid, _}} = Request) -> is_free(Request) andalso (Which =:= all orelse lists:member(Pid, Which)) end, Waiting),
-    {[{reply, Request, {max_contexts, Max}} || Request <- Refused], Pool#pool{waiting = Rest}}.
+%% @doc Refuses each call without a context outside this list to serve it.
+-spec refuse([context()], pool()) -> result().
+refuse(Stuck, #pool{contexts = Contexts} = Pool) ->
+    Moving = maps:without(Stuck, Contexts),
+    Lanes =
+        case map_size(Moving) of
+            0 -> free_lanes(Pool);
+            _ -> free_lanes(Pool) -- [any | [{host, Host} || #context{host = Host} <- maps:values(Moving)]]
+        end,
+    refuse_lanes(Lanes, Pool).
 
 %% The set
 
-%% @doc Has `From' told the contexts once all of them, or at least one, are there.
+%% @doc Tells `From' the contexts once all of them, or at least one, are there.
 -spec await(gen_server:from(), all | one, pool()) -> result().
 await(From, HowMany, #pool{awaiting = Awaiting} = Pool) ->
     settle(Pool#pool{awaiting = [{From, HowMany} | Awaiting]}).
 
 %% @doc Starts the contexts, `Contexts' for each host; more than are there already.
 -spec resize(default | pos_integer(), pool()) -> result().
-resize(Contexts, #pool{per_host = PerHost, hosts = Hosts} = Pool) ->
-    Wanted = case Contexts of default -> PerHost; _ -> Contexts end,
-    Up = [Host || {Host, up} <- maps:to_list(Hosts)],
-    lists:foldl(
-        fun(Host, {Effects, P}) ->
-            {More, P1} = fill(Host, P),
-            {Effects ++ More, P1}
-        end, {[], Pool#pool{running = true, per_host = Wanted}}, Up).
+resize(Contexts, #pool{capacity = Capacity} = Pool) ->
+    replace(Pool#pool{capacity = py_capacity:start(Contexts, Capacity)}).
 
 %% @doc Ends all contexts; calls fail until they are started again.
 -spec stop(pool()) -> result().
-stop(#pool{contexts = Contexts} = Pool) ->
-    {Effects, Pool1} = settle(Pool#pool{running = false}),
-    {Effects ++ [{kill, Context} || Context <- maps:keys(Contexts)], Pool1}.
+stop(#pool{contexts = Contexts, capacity = Capacity} = Pool) ->
+    each(maps:keys(Contexts), fun kill/2, fun settle/1, Pool#pool{capacity = py_capacity:stop(Capacity)}).
 
 %% Questions
 
 %% @doc The contexts, the oldest first.
 -spec contexts(pool()) -> [context()].
 contexts(#pool{contexts = Contexts}) ->
-    [Context || {_, Context} <- lists:sort([{Number, Context} || {Context, #context{number = Number}} <- maps:to_list(Contexts)])].
+    Numbers = [{Number, Context} || {Context, #context{number = Number, retired = false}} <- maps:to_list(Contexts)],
+    [Context || {_, Context} <- lists:sort(Numbers)].
 
 -spec running(pool()) -> boolean().
-running(#pool{running = Running, contexts = Contexts}) ->
-    Running andalso map_size(Contexts) > 0.
+running(#pool{capacity = Capacity} = Pool) ->
+    py_capacity:running(Capacity) andalso contexts(Pool) =/= [].
 
-%% @doc The hosts that are up.
+%% @doc The running hosts.
 -spec hosts(pool()) -> [host()].
-hosts(#pool{hosts = Hosts}) ->
-    lists:sort([Host || {Host, up} <- maps:to_list(Hosts)]).
+hosts(#pool{capacity = Capacity}) ->
+    py_capacity:up(Capacity).
 
-%% @doc Whether that context is at a call.
--spec busy(context(), pool()) -> boolean().
-busy(Context, #pool{contexts = Contexts}) ->
-    case Contexts of
-        #{Context := #context{request = none}} -> false;
-        #{Context := _} -> true;
-        #{} -> false
-    end.
-
--spec is_at(context(), reference(), pool()) -> boolean().
-is_at(Context, Key, #pool{contexts = Contexts}) ->
-    case Contexts of
-        #{Context := #context{request = #{key := Key}}} -> true;
-        #{} -> false
-    end.
-
-%% @doc All the contexts, each with whom it works for, and the processes that wait for one, when there may be no more of them. Not while one
-%% is to stop: that will make room.
--spec full(pool()) -> {true, [{context(), none | pid()}], [pid()]} | false.
-full(#pool{waiting = Waiting, contexts = Contexts, max = Max} = Pool) ->
-    Free = [Pid || #{from := {Pid, _}} = Request <- Waiting, is_free(Request)],
-    Full = Free =/= [] andalso map_size(Contexts) >= Max,
-    case Full andalso not lists:any(fun(#context{cancelled = Cancelled}) -> Cancelled end, maps:values(Contexts)) of
-        true -> {true, [{Context, works_for(map_get(Context, Contexts))} || Context <- contexts(Pool)], Free};
-        false -> false
-    end.
-
--spec works_for(#context{}) -> none | pid().
-works_for(#context{request = #{from := {Pid, _}}}) -> Pid;
-works_for(#context{request = none}) -> none.
+%% @doc Whether calls wait for a context, and no more contexts come.
+-spec full(pool()) -> boolean().
+full(#pool{waiting = Waiting, contexts = Contexts, capacity = Capacity}) ->
+    py_queue:free(Waiting) > 0 andalso py_capacity:joining(Capacity) =:= 0 andalso map_size(Contexts) > 0.
 
 -spec stats(pool()) -> #{atom() => non_neg_integer()}.
-stats(#pool{contexts = Contexts, idle = Idle, waiting = Waiting, hosts = Hosts}) ->
+stats(#pool{contexts = Contexts, idle = Idle, waiting = Waiting} = Pool) ->
     #{
         contexts => map_size(Contexts),
         contexts_idle => length(Idle),
-        calls_waiting => length(Waiting),
-        hosts => length([up || up <- maps:values(Hosts)])
+        calls_waiting => py_queue:size(Waiting),
+        hosts => length(hosts(Pool))
     }.
 
 %% Inside
 
-%% A context whose call, and whose interrupt, are both behind it is idle.
+%% The effects of one step, and then of the next.
+-spec then(fun((pool()) -> result()), result()) -> result().
+then(Next, {Effects, Pool}) ->
+    {More, Pool1} = Next(Pool),
+    {Effects ++ More, Pool1}.
+
+-spec each([T], fun((T, pool()) -> result()), fun((pool()) -> result()), pool()) -> result().
+each(List, Change, Finally, Pool) ->
+    then(Finally, lists:foldl(fun(Item, Result) -> then(fun(P) -> Change(Item, P) end, Result) end, {[], Pool}, List)).
+
+%% A context is idle after both its call and its interrupt have been answered.
 -spec free(context(), #context{}, pool()) -> result().
-free(Context, #context{request = none, interrupt = Interrupt} = Free, #pool{contexts = Contexts} = Pool) when Interrupt =/= asked ->
-    idle(Context, Pool#pool{contexts = Contexts#{Context := Free#context{interrupt = none, cancelled = false}}});
+free(Context, #context{request = none, interrupt = Interrupt, interrupters = Interrupters, retired = false} = Free, Pool) when Interrupt =/= asked ->
+    #pool{contexts = Contexts} = Pool,
+    Idle = Free#context{stop = none, interrupt = none, interrupters = []},
+    {Effects, Pool1} = idle(Context, Pool#pool{contexts = Contexts#{Context := Idle}}),
+    {[{told, From, false} || From <- Interrupters] ++ Effects, Pool1};
 free(Context, Busy, #pool{contexts = Contexts} = Pool) ->
     {[], Pool#pool{contexts = Contexts#{Context := Busy}}}.
 
 -spec idle(context(), pool()) -> result().
 idle(Context, #pool{waiting = Waiting, idle = Idle} = Pool) ->
-    case take(fun(Request) -> suits(Request, Context, Pool) end, Waiting) of
-        {Request, Rest} -> send(Context, Request, Pool#pool{waiting = Rest, idle = [Context | Idle]});
+    case py_queue:take([any, {context, Context}, {host, host_of(Context, Pool)}], Waiting) of
+        {Request, Rest} -> send(Context, Request, Pool#pool{waiting = Rest});
         none -> {[], Pool#pool{idle = [Context | Idle]}}
     end.
 
@@ -336,13 +372,13 @@ send(Context, Request, #pool{contexts = Contexts, idle = Idle} = Pool) ->
     Busy = Contexts#{Context := Free#context{request = Request}},
     {[{send, Context, Host, Request}], Pool#pool{contexts = Busy, idle = lists:delete(Context, Idle)}}.
 
-%% On the host that is least busy, as two calls in one Python take turns; there, the one last used.
+%% Takes the context last used, on the least busy host: two calls in one Python take turns.
 -spec find_idle(request(), pool()) -> {ok, context()} | none.
-find_idle(Request, #pool{idle = Idle, contexts = Contexts, hosts = Hosts} = Pool) ->
-    case [Context || Context <- Idle, suits(Request, Context, Pool)] of
-        [] -> none;
-        [Context | _] when map_size(Hosts) =< 1 -> {ok, Context};
-        Candidates -> {ok, least_busy([{host_of(Context, Pool), Context} || Context <- Candidates], Contexts)}
+find_idle(Request, #pool{idle = Idle, contexts = Contexts} = Pool) ->
+    case {[Context || Context <- Idle, suits(Request, Context, Pool)], hosts(Pool)} of
+        {[], _} -> none;
+        {[Context | _], [_]} -> {ok, Context};
+        {Candidates, _} -> {ok, least_busy([{host_of(Context, Pool), Context} || Context <- Candidates], Contexts)}
     end.
 
 -spec least_busy([{host(), context()}], #{context() => #context{}}) -> context().
@@ -350,7 +386,7 @@ least_busy(Candidates, Contexts) ->
     Busy = lists:foldl(
         fun(#context{host = Host}, Counts) -> maps:update_with(Host, fun(N) -> N + 1 end, 1, Counts) end,
         #{}, [Context || #context{request = Request} = Context <- maps:values(Contexts), Request =/= none]),
-    %% The first of those that are least.
+    %% The first of the least busy ones.
     {_, _, Least} = lists:min([{maps:get(Host, Busy, 0), Place, Context} || {Place, {Host, Context}} <- lists:enumerate(Candidates)]),
     Least.
 
@@ -360,64 +396,53 @@ host_of(Context, #pool{contexts = Contexts}) ->
 
 -spec suits(request(), context(), pool()) -> boolean().
 suits(#{where := any}, _Context, _Pool) -> true;
-suits(#{where := {context, Wanted}}, Context, _Pool) -> Wanted =:= Context;
 suits(#{where := {host, Host}}, Context, Pool) -> host_of(Context, Pool) =:= Host.
 
-%% Arrival order is kept among those that suit; the list is short, as everyone on it waits.
 -spec wait(request(), pool()) -> pool().
 wait(Request, #pool{waiting = Waiting} = Pool) ->
-    Pool#pool{waiting = Waiting ++ [Request]}.
+    Pool#pool{waiting = py_queue:add(Request, Waiting)}.
 
-%% Whether there is any point in waiting.
--spec prospect(pool()) -> ok | {down, term()}.
-prospect(#pool{configured = 0}) ->
-    {down, <<"no Python host is configured (setting hosts)">>};
-prospect(#pool{running = false}) ->
-    {down, <<"contexts are stopped (py:start_contexts/0 starts them)">>};
-prospect(#pool{hosts = Hosts, configured = Configured}) ->
-    case [Reason || {failed, Reason} <- maps:values(Hosts)] of
-        [Reason | _] = Failed when length(Failed) >= Configured -> {down, Reason};
-        _ -> ok
-    end.
-
-%% One more context on the host with the fewest, for every waiting call that none is coming for.
+%% Grows by one context when more calls wait than contexts come. A call for a host without a
+%% context, and without room for one, is refused: it would wait for others to end.
 -spec demand(pool()) -> result().
-demand(#pool{waiting = Waiting, hosts = Hosts} = Pool) ->
-    Wanted = length(lists:filter(fun is_free/1, Waiting)),
-    Up = lists:sort([{on(Host, Pool) + joining(Host, Pool), Host} || {Host, up} <- maps:to_list(Hosts)]),
-    case {Wanted > joining(Pool) andalso room(Pool), Up} of
-        {true, [{_, Host} | _]} -> grow(preferred(Waiting, Host, Hosts), Pool);
-        _ -> {[], Pool}
+demand(#pool{waiting = Waiting, contexts = Contexts, capacity = Capacity} = Pool) ->
+    case py_queue:free(Waiting) > 0 of
+        true ->
+            {Effects, Pool1} = case py_capacity:room(map_size(Contexts), Capacity) of true -> grow_for(Waiting, Pool); false -> {[], Pool} end,
+            Stranded = [Lane || {host, Host} = Lane <- py_queue:lanes(Waiting), here_or_coming(Host, Pool1) =:= 0],
+            then(fun(P) -> refuse_lanes(Stranded, P) end, {Effects, Pool1});
+        false ->
+            {[], Pool}
     end.
 
--spec preferred([request()], host(), #{host() => host_state()}) -> host().
-preferred(Waiting, Otherwise, Hosts) ->
-    case lists:last(Waiting) of
-        #{where := {host, Host}} when map_get(Host, Hosts) =:= up -> Host;
-        _ -> Otherwise
+%% Grows on a host with calls in its lane, or else on the host with the fewest contexts.
+-spec grow_for(py_queue:queue(), pool()) -> result().
+grow_for(Waiting, #pool{capacity = Capacity} = Pool) ->
+    Up = py_capacity:up(Capacity),
+    Short = [Host || Host <- Up, py_queue:size({host, Host}, Waiting) > py_capacity:joining(Host, Capacity)],
+    case {Short, py_queue:free(Waiting) > py_capacity:joining(Capacity)} of
+        {[Host | _], _} -> grow(Host, Pool);
+        {[], true} when Up =/= [] -> grow(element(2, lists:min([{here_or_coming(Host, Pool), Host} || Host <- Up])), Pool);
+        {[], _} -> {[], Pool}
     end.
 
 -spec fill(host(), pool()) -> result().
-fill(Host, #pool{per_host = PerHost, running = Running} = Pool) ->
-    case Running andalso on(Host, Pool) + joining(Host, Pool) < PerHost andalso room(Pool) of
-        true ->
-            {Effects, Pool1} = grow(Host, Pool),
-            {More, Pool2} = fill(Host, Pool1),
-            {Effects ++ More, Pool2};
-        false ->
-            settle(Pool)
+fill(Host, #pool{capacity = Capacity, contexts = Contexts} = Pool) ->
+    case py_capacity:lacks(Host, on(Host, Pool), map_size(Contexts), Capacity) of
+        true -> then(fun(P) -> fill(Host, P) end, grow(Host, Pool));
+        false -> settle(Pool)
     end.
 
 -spec grow(host(), pool()) -> result().
-grow(Host, #pool{joining = Joining} = Pool) ->
-    {[{grow, Host}], Pool#pool{joining = maps:update_with(Host, fun(N) -> N + 1 end, 1, Joining)}}.
+grow(Host, #pool{capacity = Capacity} = Pool) ->
+    {[{grow, Host}], Pool#pool{capacity = py_capacity:asked(Host, Capacity)}}.
 
-%% Tells those who wait for what is decided now.
+%% Answers the waiting callers whose fate is decided now.
 -spec settle(pool()) -> result().
-settle(#pool{waiting = Waiting, awaiting = Awaiting} = Pool) ->
-    case prospect(Pool) of
+settle(#pool{awaiting = Awaiting, capacity = Capacity} = Pool) ->
+    case py_capacity:prospect(Capacity) of
         {down, Reason} ->
-            {Effects, Pool1} = fail(Waiting, Reason, Pool),
+            {Effects, Pool1} = fail(py_queue:lanes(Pool#pool.waiting), Reason, Pool),
             {Effects ++ [{ready, From, {down, Reason}} || {From, _} <- Awaiting], Pool1#pool{awaiting = []}};
         ok ->
             {Ready, Not} = lists:partition(fun({_, HowMany}) -> ready(HowMany, Pool) end, Awaiting),
@@ -425,51 +450,34 @@ settle(#pool{waiting = Waiting, awaiting = Awaiting} = Pool) ->
     end.
 
 -spec ready(all | one, pool()) -> boolean().
-ready(one, #pool{contexts = Contexts}) ->
-    map_size(Contexts) > 0;
-ready(all, #pool{contexts = Contexts, configured = Configured, per_host = PerHost, max = Max}) ->
-    map_size(Contexts) >= min(Max, Configured * PerHost).
+ready(one, Pool) ->
+    contexts(Pool) =/= [];
+ready(all, #pool{capacity = Capacity} = Pool) ->
+    length(contexts(Pool)) >= py_capacity:all(Capacity).
 
--spec fail([request()], term(), pool()) -> result().
-fail(Requests, Reason, #pool{waiting = Waiting} = Pool) ->
-    {[refuse(Request, Reason) || Request <- Requests], Pool#pool{waiting = Waiting -- Requests}}.
+-spec fail([py_queue:lane()], term(), pool()) -> result().
+fail(Lanes, Reason, Pool) ->
+    answer(Lanes, {down, Reason}, Pool).
 
--spec refuse(request(), term()) -> effect().
-refuse(Request, Reason) ->
-    {reply, Request, {down, Reason}}.
+-spec refuse_lanes([py_queue:lane()], pool()) -> result().
+refuse_lanes(Lanes, #pool{capacity = Capacity} = Pool) ->
+    answer(Lanes, {max_contexts, py_capacity:max(Capacity)}, Pool).
 
-%% Whether any context will do, on one host at least.
--spec is_free(request()) -> boolean().
-is_free(#{where := {context, _}}) -> false;
-is_free(_) -> true.
+%% The same answer for all calls of these lanes.
+-spec answer([py_queue:lane()], {down, term()} | {max_contexts, pos_integer()}, pool()) -> result().
+answer(Lanes, Answer, #pool{waiting = Waiting} = Pool) ->
+    {Requests, Rest} = py_queue:drain(Lanes, Waiting),
+    {[{reply, Request, Answer} || Request <- Requests], Pool#pool{waiting = Rest}}.
 
--spec joined_or_not(host(), pool()) -> pool().
-joined_or_not(Host, #pool{joining = Joining} = Pool) ->
-    case Joining of
-        #{Host := 1} -> Pool#pool{joining = maps:remove(Host, Joining)};
-        #{Host := N} -> Pool#pool{joining = Joining#{Host := N - 1}};
-        #{} -> Pool
-    end.
+%% The lanes for a new context.
+-spec free_lanes(pool()) -> [py_queue:lane()].
+free_lanes(#pool{waiting = Waiting}) ->
+    [Lane || Lane <- py_queue:lanes(Waiting), Lane =:= any orelse element(1, Lane) =:= host].
 
 -spec on(host(), pool()) -> non_neg_integer().
 on(Host, #pool{contexts = Contexts}) ->
     length([C || #context{host = H} = C <- maps:values(Contexts), H =:= Host]).
 
--spec joining(host(), pool()) -> non_neg_integer().
-joining(Host, #pool{joining = Joining}) ->
-    maps:get(Host, Joining, 0).
-
--spec joining(pool()) -> non_neg_integer().
-joining(#pool{joining = Joining}) ->
-    lists:sum(maps:values(Joining)).
-
--spec room(pool()) -> boolean().
-room(#pool{contexts = Contexts, max = Max} = Pool) ->
-    map_size(Contexts) + joining(Pool) < Max.
-
--spec take(fun((T) -> boolean()), [T]) -> {T, [T]} | none.
-take(Suits, List) ->
-    case lists:splitwith(fun(Item) -> not Suits(Item) end, List) of
-        {_, []} -> none;
-        {Before, [Item | After]} -> {Item, Before ++ After}
-    end.
+-spec here_or_coming(host(), pool()) -> non_neg_integer().
+here_or_coming(Host, #pool{capacity = Capacity} = Pool) ->
+    on(Host, Pool) + py_capacity:joining(Host, Capacity).

@@ -1,11 +1,13 @@
-%% @doc What is asked of Python: the calls of PROTOCOL.md, section 4, and having them done for the calling process or another.
+%% @doc What is asked of Python: the calls of PROTOCOL.md, section 4, and having them done for the
+%% calling process or another.
 -module(py_request).
 
 -export([call/4, eval/2, exec/1, stream/5, stream_eval/3, plain/2]).
--export([perform/3, perform/4, space/0, job/4, policy/0]).
+-export([perform/3, perform/4, space/0, job/4, policy/0, started/0]).
 -export_type([request/0, where/0]).
 
-%% A target, its arguments but for the namespace, and whether that namespace is needed (`keep'), wanted (`space') or unknown to the target.
+%% A target, its arguments but for the namespace, and whether that namespace is needed (`keep'),
+%% wanted (`space') or unknown to the target.
 -opaque request() :: {Target :: atom(), Args :: [term()], keep | space | none}.
 -type where() :: any | {context, pid()} | {host, pid()}.
 
@@ -40,8 +42,8 @@ stream_eval(Ref, Code, Locals) ->
 plain(Target, Args) ->
     {Target, Args, none}.
 
-%% @doc Has it done for the calling process. Inside a registered function the waiting thread is the one that is called, unless another
-%% context is asked for.
+%% @doc Has it done for the calling process. Inside a registered function the waiting thread is the
+%% one that is called, unless another context is asked for.
 -spec perform(where(), request(), timeout()) -> py_result:result().
 perform(Where, Request, Timeout) ->
     perform(Where, Request, space(), Timeout).
@@ -49,6 +51,7 @@ perform(Where, Request, Timeout) ->
 %% @doc The same in a namespace of the caller's choice.
 -spec perform(where(), request(), py_conversation:space(), timeout()) -> py_result:result().
 perform(Where, Request, Space, Timeout) ->
+    ok = started(),
     case job(Where, Request, Space, self()) of
         {ok, Job} -> py_result:result(run(Job, Timeout), policy());
         {error, Limit} -> py_result:limit(Limit)
@@ -61,7 +64,8 @@ run(#{where := Where, payload := Payload} = Job, Timeout) ->
         false -> py_contexts:run(Job, Timeout)
     end.
 
-%% Whether it is the Python thread that waits for the function that this process runs. A context's handler has started the process for that.
+%% Whether it is the Python thread that waits for the function that this process runs. A context's
+%% handler has started the process for that.
 -spec waits_for_us(where()) -> boolean().
 waits_for_us(any) -> true;
 waits_for_us({context, Context}) -> Context =:= self() orelse process_info(self(), parent) =:= {parent, Context};
@@ -82,6 +86,15 @@ job(Where, {Target, Args, Keep}, Space, Owner) ->
     case py_term:pieces(Call, py_settings:get(max_frame)) of
         {ok, Payload} -> {ok, #{where => Where, space => Space, keep => Keep =:= keep, payload => Payload, owner => Owner}};
         {error, Limit} -> {error, Limit}
+    end.
+
+%% @doc Raises `{not_started, erlang_python}' unless the application runs. The table belongs to the
+%% top supervisor, and goes with it.
+-spec started() -> ok.
+started() ->
+    case ets:whereis(py_registry) of
+        undefined -> error({not_started, erlang_python});
+        _ -> ok
     end.
 
 %% @doc How answers are decoded.

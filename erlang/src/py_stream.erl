@@ -1,7 +1,9 @@
-%% @doc Streams: whom the items go to that Python sends of one iterable.
+%% @doc Streams: the receivers of items from Python's iterables.
 %%
-%% A stream is open from {@link open/1} until it is closed, by whoever is quicker: the end of Python's iterable, or `py:stream_cancel/1'.
-%% Python hears of the latter as the answer to its next item.
+%% A stream is open until the first of these: the end of Python's iterable, `py:stream_cancel/1',
+%% the end of the owner. Python hears of the last two as the answer to its next item.
+%%
+%% A process for each stream, its keeper, watches the owner: a killed owner closes nothing itself.
 -module(py_stream).
 
 -export([new/0, open/1, open/2, item/2, close/1]).
@@ -22,14 +24,24 @@ open(Owner) ->
 %% @doc The same under a reference that the caller has made.
 -spec open(reference(), pid()) -> ok.
 open(Ref, Owner) ->
-    true = ets:insert(?MODULE, {Ref, Owner}),
+    Keeper = spawn(fun() -> keep(Ref, Owner) end),
+    true = ets:insert(?MODULE, {Ref, Owner, Keeper}),
     ok.
 
-%% @doc Python's next item. `cancel': nobody wants any more of them.
+%% Ends with the stream or with its owner. An owner dead before the monitor is reported at once.
+-spec keep(reference(), pid()) -> ok.
+keep(Ref, Owner) ->
+    Monitor = monitor(process, Owner),
+    receive
+        {?MODULE, closed} -> ok;
+        {'DOWN', Monitor, process, Owner, _} -> _ = close(Ref), ok
+    end.
+
+%% @doc Python's next item. `cancel': the stream is closed, so the iteration ends.
 -spec item(reference(), term()) -> ok | cancel.
 item(Ref, Item) ->
     case ets:lookup(?MODULE, Ref) of
-        [{_, Owner}] -> forward(Ref, Owner, Item);
+        [{_, Owner, _Keeper}] -> forward(Ref, Owner, Item);
         [] -> cancel
     end.
 
@@ -44,7 +56,13 @@ forward(Ref, Owner, Item) ->
             cancel
     end.
 
-%% @doc Ends a stream; no item is forwarded any more. `false': it was closed already.
+%% @doc Ends a stream; no item is forwarded any more. `false': it was closed already, perhaps with
+%% the application.
 -spec close(reference()) -> boolean().
 close(Ref) ->
-    ets:take(?MODULE, Ref) =/= [].
+    try ets:take(?MODULE, Ref) of
+        [{_, _Owner, Keeper}] -> Keeper ! {?MODULE, closed}, true;
+        [] -> false
+    catch
+        error:badarg -> false
+    end.

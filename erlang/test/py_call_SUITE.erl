@@ -344,7 +344,7 @@ wrong_setting(_) ->
         ?assertNotEqual(nomatch, binary:match(Text, atom_to_binary(Name))),
         py_client:stop_app()
      end || {Name, Value} <- [{hosts, -1}, {contexts, 0}, {max_contexts, many}, {max_workers, 0}, {max_frame, 1}, {poll, a},
-                              {socket, 1}, {env, [x]}, {cd, 1}, {python, []}, {create_atoms, 'maybe'}]].
+                              {deadlock_after, 0}, {socket, 1}, {env, [x]}, {cd, 1}, {python, []}, {create_atoms, 'maybe'}]].
 
 long_socket_path(_) ->
     ok = application:load(erlang_python),

@@ -11,7 +11,8 @@ all() ->
     [
         list, keywords, expression, own_generator, other_messages_stay, list_fails, list_in_function,
         items, items_in_order, empty, keyword_option, owner_option, fails_at_once, fails_midway, item_without_term,
-        cancel, cancel_finished, cancel_before_it_begins, owner_dies, many_at_once
+        cancel, cancel_finished, cancel_before_it_begins, owner_dies, many_at_once,
+        collector_dies, collector_dies_in_function, owner_dies_before_it_begins, rows_go
     ].
 
 init_per_testcase(_Case, Config) ->
@@ -164,7 +165,72 @@ many_at_once(_) ->
     [?assertEqual({lists:seq(0, 99), done}, receive_all(Ref)) || Ref <- Refs],
     empty_mailbox().
 
+%% Python's iteration ends with the process waiting for the list, and nothing of it stays.
+collector_dies(_) ->
+    Me = self(),
+    ok = py:register_function(tell_me, fun([What]) -> Me ! What end),
+    {Collector, Monitor} = spawn_monitor(fun() ->
+        ok = py:exec(slow()),
+        py:stream('__main__', slow, [])
+    end),
+    receive <<"begun">> -> exit(Collector, kill) end,
+    receive {'DOWN', Monitor, _, _, killed} -> ok end,
+    receive <<"closed">> -> ok end,
+    idle(2),
+    no_rows().
+
+%% The same for a function of a waiting Python thread.
+collector_dies_in_function(_) ->
+    Me = self(),
+    ok = py:register_function(tell_me, fun([What]) -> Me ! What end),
+    ok = py:register_function(collect, fun([]) -> Me ! {collector, self()}, py:stream('__main__', slow, []) end),
+    ok = py:exec(slow()),
+    ok = py:exec("def outer(): return erlang.call('collect')\n"),
+    Ref = py:spawn_call('__main__', outer, []),
+    Collector = receive {collector, Pid} -> Pid end,
+    receive <<"begun">> -> exit(Collector, kill) end,
+    {error, {host_down, _}} = py:await(Ref),
+    no_rows(),
+    %% The channel has gone with it, so the generator's own words are not heard.
+    idle(2).
+
+%% The owner is another process, ended already.
+owner_dies_before_it_begins(_) ->
+    {Owner, Monitor} = spawn_monitor(fun() -> ok end),
+    receive {'DOWN', Monitor, _, _, _} -> ok end,
+    {ok, _} = py:stream_start(itertools, count, [], #{owner => Owner}),
+    idle(2),
+    no_rows().
+
+rows_go(_) ->
+    {ok, [1]} = py:stream_eval("[1]"),
+    {error, _} = py:stream_eval("1"),
+    {ok, Ref} = py:stream_start(builtins, iter, [[1]]),
+    {[1], done} = receive_all(Ref),
+    {ok, Bad} = py:stream_start(builtins, int, [1]),
+    {[], {error, _}} = receive_all(Bad),
+    ?assertError(badarg, py:stream(1, f, [])),
+    ?assertError(badarg, py:stream_start(1, f, [])),
+    no_rows().
+
 %% Helpers
+
+%% A generator; it tells of its start and its end.
+slow() ->
+    "import erlang, time\n"
+    "def slow():\n"
+    "    try:\n"
+    "        yield 1\n"
+    "        erlang.call('tell_me', 'begun')\n"
+    "        while True: time.sleep(0.001)\n"
+    "    finally:\n"
+    "        erlang.call('tell_me', 'closed')\n".
+
+no_rows() ->
+    case ets:info(py_stream, size) of
+        0 -> ok;
+        _ -> timer:sleep(5), no_rows()
+    end.
 
 receive_all(Ref) -> receive_all(Ref, []).
 

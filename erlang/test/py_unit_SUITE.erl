@@ -11,7 +11,8 @@ all() ->
     [
         vectors, pieces, pieces_share, pieces_limit, frame_round_trip, frame_byte_by_byte, frame_refused, text, text_is_bounded, settings, settings_of_each_kind, unknown_settings, admission, admission_of_strangers, handshake,
         pool_grows_for_each_waiting_call, pool_keeps_to_its_limit, pool_serves_in_order, pool_cancels_what_waits,
-        pool_interrupts_what_is_cancelled, pool_insists, pool_interrupts, pool_context_ends, pool_is_full, pool_host_fails, pool_prefers_last_used,
+        pool_interrupts_what_is_cancelled, pool_insists, pool_interrupts, pool_context_ends, pool_is_full, pool_is_full_on_one_host, pool_host_fails, pool_loses_a_host,
+        pool_has_no_room_on_a_host, pool_stopped_while_joining, queue_is_a_list, deadlock, pool_prefers_last_used,
         pool_spreads_over_hosts, pool_prefers_the_least_busy_host, pool_context_never_comes, host_arguments,
         polls_are_made, polls_are_made_seldom, polls_are_made_again, polls_that_are_off
     ].
@@ -252,36 +253,59 @@ pool_cancels_what_waits(_) ->
 %% Whichever comes first, the call's end or the interrupt's: the context is at nothing else before it has seen both.
 pool_interrupts_what_is_cancelled(_) ->
     {Host, Context, #{key := Key} = R1, R2, P1} = pool_at_work(),
-    {[{interrupt, Context}, {kill_later, Context, Key}], P2} = py_pool:cancel(Key, P1),
+    {[{interrupt, Context}, {kill_later, Context, Stop}], P2} = py_pool:cancel(Key, P1),
     {[{over, R1}], P3} = py_pool:done(Context, P2),
     {[{send, Context, Host, R2}], P4} = py_pool:interrupted(Context, missed, P3),
-    {[], P4} = py_pool:give_up(Context, Key, P4),
+    {[], P4} = py_pool:give_up(Context, Stop, P4),
     {[], P5} = py_pool:interrupted(Context, hit, P2),
     {[{over, R1}, {send, Context, Host, R2}], P4} = py_pool:done(Context, P5),
-    {[{kill, Context}], _} = py_pool:give_up(Context, Key, P5).
+    {[{kill, Context}], _} = py_pool:give_up(Context, Stop, P5),
+    %% The call is over, but the host does not answer: the context is no use any more.
+    {[{kill, Context}], P6} = py_pool:give_up(Context, Stop, P3),
+    %% It gets no other call, even when it answers.
+    {[], _} = py_pool:interrupted(Context, missed, P6),
+    {[{kill, Context}], P7} = py_pool:give_up(Context, Stop, P2),
+    {[{over, R1}], _} = py_pool:done(Context, P7).
 
 %% A call that Python has not begun yet is not there to be interrupted.
 pool_insists(_) ->
     {_, Context, #{key := Key} = R1, _, P1} = pool_at_work(),
-    {_, P2} = py_pool:cancel(Key, P1),
-    {[{insist_later, Context, Key}], P3} = py_pool:interrupted(Context, missed, P2),
-    {[{interrupt, Context}], P2} = py_pool:insist(Context, Key, P3),
+    {[_, {kill_later, Context, Stop}], P2} = py_pool:cancel(Key, P1),
+    {[{insist_later, Context, Stop}], P3} = py_pool:interrupted(Context, missed, P2),
+    {[{interrupt, Context}], P2} = py_pool:insist(Context, Stop, P3),
     {[{over, R1}, {send, _, _, _}], P4} = py_pool:done(Context, P3),
-    {[], P4} = py_pool:insist(Context, Key, P4),
+    {[], P4} = py_pool:insist(Context, Stop, P4),
+    %% Code is told once.
+    {[], P5} = py_pool:interrupted(Context, hit, P2),
+    {[], P5} = py_pool:insist(Context, Stop, P5),
     %% A host of another make.
     {[{kill, Context}], _} = py_pool:interrupted(Context, failed, P2).
 
-%% What was asked for by py:interrupt/1 is not insisted on.
+%% By py:interrupt/1: its caller hears of the hit, or of the call's end. The context is given up in time,
+%% and only for this call.
 pool_interrupts(_) ->
-    {_, Context, _, _, P1} = pool_at_work(),
-    {[{interrupt, Context}], P2} = py_pool:interrupt(Context, P1),
-    {[], P2} = py_pool:interrupt(Context, P2),
-    {[], P3} = py_pool:interrupted(Context, missed, P2),
-    {[{interrupt, Context}], P2} = py_pool:interrupt(Context, P3).
+    {Host, Context, R1, R2, P1} = pool_at_work(),
+    [A, B, C] = [{self(), N} || N <- [a, b, c]],
+    {[{told, A, false}], P1} = py_pool:interrupt(pid(), A, P1),
+    {[{interrupt, Context}, {kill_later, Context, Stop}], P2} = py_pool:interrupt(Context, A, P1),
+    {[], P3} = py_pool:interrupt(Context, B, P2),
+    {[{told, B, true}, {told, A, true}], P4} = py_pool:interrupted(Context, hit, P3),
+    {[{kill, Context}], P5} = py_pool:give_up(Context, Stop, P4),
+    {[{reply, R1, interrupted} | _], _} = py_pool:ended(Context, sent, given_up, P5),
+    %% It has been caught; another attempt has the same end.
+    {[{interrupt, Context}], P6} = py_pool:interrupt(Context, C, P4),
+    {[{kill, Context}], _} = py_pool:give_up(Context, Stop, P6),
+    %% Missed, and tried again; or the call ended first.
+    {[{insist_later, Context, Stop}], P7} = py_pool:interrupted(Context, missed, P2),
+    {[{interrupt, Context}], P2} = py_pool:insist(Context, Stop, P7),
+    {[{over, R1}, {told, A, false}, {send, Context, Host, R2}], P8} = py_pool:done(Context, P7),
+    {[], P8} = py_pool:give_up(Context, Stop, P8),
+    {[{interrupt, Context}, {kill_later, Context, Next}], _} = py_pool:interrupt(Context, A, P8),
+    ?assertNotEqual(Stop, Next).
 
 pool_context_ends(_) ->
     {Host, Context, #{key := Key} = R1, R2, P1} = pool_at_work(),
-    {[{reply, R1, {down, oops}}, {grow_later, Host}, {grow, Host}], _} = py_pool:ended(Context, sent, oops, P1),
+    {[{reply, R1, {down, oops}}, grow_later, {grow, Host}], _} = py_pool:ended(Context, sent, oops, P1),
     %% What has not been sent waits for the next one, behind those that wait already.
     {Effects, P2} = py_pool:ended(Context, unsent, oops, P1),
     ?assertNot(lists:keymember(reply, 1, Effects)),
@@ -294,15 +318,141 @@ pool_context_ends(_) ->
 
 pool_is_full(_) ->
     {_, Context, R1, R2, P1} = pool_at_work(),
-    {true, [{Context, _}], [Waiter]} = py_pool:full(P1),
-    #{from := {Waiter, _}} = R2,
-    {[], P1} = py_pool:refuse_waiting([pid()], P1),
-    {[{reply, R2, {max_contexts, 1}}], P2} = py_pool:refuse_waiting([Waiter], P1),
-    {[{reply, R2, {max_contexts, 1}}], P2} = py_pool:refuse_waiting(all, P1),
+    true = py_pool:full(P1),
+    {[], P1} = py_pool:refuse([pid()], P1),
+    {[{reply, R2, {max_contexts, 1}}], P2} = py_pool:refuse([Context], P1),
     false = py_pool:full(P2),
     {[{over, R1}], _} = py_pool:done(Context, P2),
-    {_, P3} = py_pool:cancel(maps:get(key, R1), P1),
-    false = py_pool:full(P3).
+    %% A call for one context is its caller's own choice.
+    {[], P3} = py_pool:submit(request({context, Context}), P2),
+    false = py_pool:full(P3),
+    {[], P3} = py_pool:refuse([Context], P3).
+
+%% The contexts of one host are stuck: calls for this host are refused, the others wait.
+pool_is_full_on_one_host(_) ->
+    [H1, H2, A, B] = [pid(), pid(), pid(), pid()],
+    P1 = up([H1, H2], pool(2, 1, 2)),
+    {_, P2} = py_pool:joined(A, H1, P1),
+    {_, P3} = py_pool:joined(B, H2, P2),
+    P4 = submitted([request({host, H1}), request({host, H2})], P3),
+    [R1, R2, R3] = [request(Where) || Where <- [{host, H1}, any, {host, H2}]],
+    P5 = submitted([R1, R2, R3], P4),
+    {[{reply, R1, {max_contexts, 2}}], P6} = py_pool:refuse([A], P5),
+    {[{reply, R2, {max_contexts, 2}}, {reply, R3, {max_contexts, 2}}], _} = py_pool:refuse([A, B], P6).
+
+%% Calls for a lost host go elsewhere, in their turn.
+pool_loses_a_host(_) ->
+    [H1, H2, H3, A, B] = [pid(), pid(), pid(), pid(), pid()],
+    P1 = up([H1, H2], pool(2, 1, 2)),
+    {_, P2} = py_pool:joined(A, H1, P1),
+    {_, P3} = py_pool:joined(B, H2, P2),
+    P4 = submitted([request({host, H1}), request({host, H2})], P3),
+    [#{key := Key} = Pinned, Later] = [request({host, H1}), request({host, H2})],
+    P5 = submitted([Pinned, Later], P4),
+    [begin
+        %% Its contexts are not used any more, and end in time.
+        {[{kill_soon, A, Stop}], P6} = Lose(P5),
+        {[{over, _}, {send, B, H2, #{key := Key, where := any}}], P7} = py_pool:done(B, P6),
+        {[{over, _}], P8} = py_pool:done(A, P7),
+        ?assertEqual([B], py_pool:contexts(P8)),
+        {[{kill, A}], _} = py_pool:give_up(A, Stop, P8),
+        {[grow_later, {grow, H2}], _} = py_pool:ended(A, unsent, closed, P8),
+        %% So does a late call.
+        {_, P9} = py_pool:done(B, P8),
+        {[{over, _}], P10} = py_pool:done(B, P9),
+        {[{send, B, H2, #{where := any}}], _} = py_pool:submit(request({host, H1}), P10)
+     end || Lose <- [fun(P) -> py_pool:host_gone(H1, P) end, fun(P) -> py_pool:host(H1, starting, P) end,
+                     fun(P) -> py_pool:host(H1, {failed, oops}, P) end]],
+    %% The context is made up for on the next host.
+    {_, P11} = py_pool:host_gone(H1, P3),
+    {[], P12} = py_pool:host(H3, up, P11),
+    {[grow_later], P13} = py_pool:ended(A, unsent, closed, P12),
+    {[{grow, H3}], _} = py_pool:replace(P13).
+
+%% A host without a context, and no room for one: its calls are told at once.
+pool_has_no_room_on_a_host(_) ->
+    [H1, H2, A] = [pid(), pid(), pid()],
+    P1 = up([H1, H2], pool(2, 1, 1)),
+    {_, P2} = py_pool:joined(A, H1, P1),
+    R = request({host, H2}),
+    {[{reply, R, {max_contexts, 1}}], P3} = py_pool:submit(R, P2),
+    ?assertMatch(#{calls_waiting := 0, contexts_idle := 1}, py_pool:stats(P3)).
+
+%% A context connects after the stop: it is not counted on any more.
+pool_stopped_while_joining(_) ->
+    [Host, Context] = [pid(), pid()],
+    {[{grow, Host}], P1} = py_pool:host(Host, up, pool(1, 1)),
+    {[], P2} = py_pool:stop(P1),
+    {[{kill, Context}], P3} = py_pool:joined(Context, Host, P2),
+    {[{grow, Host}], _} = py_pool:resize(default, P3).
+
+up(Hosts, Pool) ->
+    lists:foldl(fun(Host, P) -> element(2, py_pool:host(Host, up, P)) end, Pool, Hosts).
+
+submitted(Requests, Pool) ->
+    lists:foldl(fun(Request, P) -> element(2, py_pool:submit(Request, P)) end, Pool, Requests).
+
+%% Queue
+
+%% Against a plain list: the same calls come out in the same order.
+queue_is_a_list(_) ->
+    Lanes = [any, {host, pid()}, {host, pid()}, {context, pid()}],
+    _ = rand:seed(exsss, {1, 2, 3}),
+    [queue_step(50, Lanes, py_queue:new(), []) || _ <- lists:seq(1, 300)].
+
+queue_step(0, _Lanes, _Queue, _List) ->
+    ok;
+queue_step(N, Lanes, Queue, List) ->
+    ?assertEqual(length(List), py_queue:size(Queue)),
+    ?assertEqual(length([1 || #{where := Lane} <- List, not is_tuple(Lane) orelse element(1, Lane) =:= host]), py_queue:free(Queue)),
+    ?assertEqual(lists:usort([Lane || #{where := Lane} <- List]), lists:sort(py_queue:lanes(Queue))),
+    [?assertEqual(length([1 || #{where := L} <- List, L =:= Lane]), py_queue:size(Lane, Queue)) || Lane <- Lanes],
+    Some = [Lane || Lane <- Lanes, rand:uniform(2) =:= 1],
+    Match = [Call || #{where := Lane} = Call <- List, lists:member(Lane, Some)],
+    case rand:uniform(9) of
+        Add when Add =< 4 ->
+            Call = #{key => make_ref(), where => pick(Lanes)},
+            queue_step(N - 1, Lanes, py_queue:add(Call, Queue), List ++ [Call]);
+        Take when Take =< 6 ->
+            case Match of
+                [First | _] ->
+                    {First, Rest} = py_queue:take(Some, Queue),
+                    queue_step(N - 1, Lanes, Rest, List -- [First]);
+                [] ->
+                    none = py_queue:take(Some, Queue),
+                    queue_step(N - 1, Lanes, Queue, List)
+            end;
+        7 when List =/= [] ->
+            #{key := Key} = Call = pick(List),
+            {Call, Rest} = py_queue:remove(Key, Queue),
+            none = py_queue:remove(Key, Rest),
+            queue_step(N - 1, Lanes, Rest, List -- [Call]);
+        8 ->
+            {Match, Rest} = py_queue:drain(Some, Queue),
+            queue_step(N - 1, Lanes, Rest, List -- Match);
+        _ ->
+            [From, To] = [pick(Lanes), pick(Lanes)],
+            Moved = [case Call of #{where := From} -> Call#{where := To}; _ -> Call end || Call <- List],
+            queue_step(N - 1, Lanes, py_queue:move(From, To, Queue), Moved)
+    end.
+
+pick(List) -> lists:nth(rand:uniform(length(List)), List).
+
+%% Deadlock
+
+deadlock(_) ->
+    [A, B, C] = [pid(), pid(), pid()],
+    S1 = py_deadlock:snapshot(#{A => 1, B => 2, C => 3}, 0, none),
+    [] = py_deadlock:stuck(100, 99, S1),
+    %% Even counts are at work; a changed count begins anew.
+    ?assertEqual(lists:sort([A, C]), lists:sort(py_deadlock:stuck(100, 100, S1))),
+    S2 = py_deadlock:snapshot(#{A => 1, B => 3, C => 5}, 60, S1),
+    [A] = py_deadlock:stuck(100, 100, S2),
+    %% One context was busy in between, another has ended.
+    S3 = py_deadlock:snapshot(#{B => 4, C => 5}, 70, S2),
+    S4 = py_deadlock:snapshot(#{B => 3, C => 5}, 80, S3),
+    [C] = py_deadlock:stuck(100, 160, S4),
+    ?assertEqual(lists:sort([B, C]), lists:sort(py_deadlock:stuck(100, 180, S4))).
 
 pool_host_fails(_) ->
     Host = pid(),
@@ -362,7 +512,13 @@ pool_context_never_comes(_) ->
     {[{grow, Host}], P1} = py_pool:host(Host, up, pool(1, 1)),
     {[], P2} = py_pool:submit(R, P1),
     {[{reply, R, {down, oops}}], P3} = py_pool:join_failed(Host, oops, P2),
-    {[{grow, Host}], _} = py_pool:submit(R, P3).
+    {[{grow, Host}], _} = py_pool:submit(R, P3),
+    %% Calls for other hosts wait on.
+    Other = pid(),
+    P4 = up([Host, Other], pool(2, 1, 2)),
+    P5 = submitted([R, request({host, Host})], P4),
+    {[{reply, #{where := {host, Host}}, {down, oops}}], P6} = py_pool:join_failed(Host, oops, P5),
+    {[{send, _, Other, R}], _} = py_pool:joined(pid(), Other, P6).
 
 host_arguments(_) ->
     {ok, Settings} = py_settings:check(#{python => "/venv", poll => 0}),
