@@ -90,9 +90,10 @@ working() {
 [ $# -gt 0 ] || set -- bare-bookworm bare-trixie trixie forky
 for name in "$@"; do
 	echo "== root $name"
+	began=$SECONDS
 	case $name in
 	bare-*) bare "${name#bare-}" ;;
 	*) working "$name" ;;
 	esac
-	echo "root $name: passed in $SECONDS s"
+	echo "root $name: passed in $((SECONDS - began)) s"
 done
