@@ -7,7 +7,7 @@ import (
 	"github.com/erlpy/erlpy"
 )
 
-// A child that Python code makes on a thread of the runtime ends there; the parent alone answers.
+// A child made by Python code on a thread of the runtime ends there; the parent alone answers.
 func TestFork(t *testing.T) {
 	withRuntime(t, func(t *testing.T, rt *erlpy.Runtime) {
 		err := rt.Register("evaluate", func(ctx context.Context, code string) (any, error) { return rt.Eval(ctx, code, nil) })

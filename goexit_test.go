@@ -15,8 +15,8 @@ import (
 
 const goexitEnv = "ERLPY_TEST_GOEXIT"
 
-// A function without a context runs on the Python thread, which cannot do without its goroutine:
-// the program ends, and says which function it was and what helps.
+// A function without a context needs its goroutine, to return to C: the program ends, with the
+// function's name and the remedy.
 func TestGoexit(t *testing.T) {
 	for call, fn := range map[string]any{
 		"erlang.call('exits')":            func() { runtime.Goexit() },

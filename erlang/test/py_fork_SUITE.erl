@@ -1,4 +1,4 @@
-%% os.fork() in code that the node runs: both processes come back, the parent alone answers.
+%% os.fork() in code of a context: both processes come back, the parent alone answers.
 -module(py_fork_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -78,7 +78,7 @@ within_a_registered_function(_) ->
     {ok, Host} = py:eval("os.getpid()"),
     ok = py:register_function(add_one, fun([X]) -> X + 1 end),
     ok = py:exec("import erlang\ndef forks(n):\n    pid = os.fork()\n    return erlang.call('add_one', n)\n"),
-    %% The child's own call is refused, and how that ends is nobody's.
+    %% The child's own call is refused; nobody waits for its outcome.
     [{ok, 4}] = lists:usort([py:eval("forks(3)") || _ <- lists:seq(1, 5)]),
     no_children(Host).
 

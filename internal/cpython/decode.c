@@ -314,9 +314,8 @@ static PyObject *fill(decoder *d) {
     }
 }
 
-/* Puts o (taken over), which was a container, into the innermost one. As put_pair; it fails too,
- * with a SystemError, for a tuple or list of ours that code which ran meanwhile has got hold of,
- * by way of gc.get_objects(). */
+/* Puts o (taken over), a complete container, into the innermost one. As put_pair; fails with a
+ * SystemError too, if other code has got hold of that container by way of gc.get_objects(). */
 static int put(decoder *d, PyObject *o) {
     level *l = &d->stack[d->depth - 1];
     switch (l->kind) {

@@ -16,7 +16,7 @@ typedef struct {
     PyObject *obj;   /* owned */
     PyObject *key;   /* owned: a dict's current key, when it or its value is more than a scalar, or has failed. For the path in an error */
     PyObject *value; /* owned, waits until its key has been written */
-    PyObject **pairs; /* owned: a dict's keys and values, once code has run that could change it; else NULL */
+    PyObject **pairs; /* owned: a dict's keys and values, see keep_dicts; else NULL */
     Py_ssize_t next;  /* index, or position of PyDict_Next */
     Py_ssize_t size;  /* a tuple's, or the number of pairs */
     size_t count_at;  /* where the element count stands in the buffer */
@@ -27,7 +27,7 @@ typedef struct {
     erlpy_buf *buf;
     level *stack;
     size_t depth, cap;
-    size_t kept; /* the dicts among so many levels, from the outermost on, have their pairs kept */
+    size_t kept; /* the number of outermost levels with their pairs kept, see keep_dicts */
     level inline_stack[8];
 } encoder;
 
@@ -207,7 +207,7 @@ static int enter_dict(encoder *e, PyObject *o) {
     return put_tag32(e->buf, T_MAP, (uint32_t)n);
 }
 
-/* Keeps the pairs of a dict that are still to be written. */
+/* Keeps the unwritten pairs of a dict. */
 static int keep_pairs(level *l) {
     PyObject **pairs = malloc((size_t)l->size * 2 * sizeof *pairs + 1), *key, *value;
     if (pairs == NULL) {
@@ -225,10 +225,10 @@ static int keep_pairs(level *l) {
     return 0;
 }
 
-/* Comes before anything that may run Python code: a conversion, a destructor, the garbage
- * collector at an allocation that it counts. PyDict_Next is good for a dict that stays as it is.
- * So the pairs of all dicts that are being written are kept as they are now; once, as most dicts
- * are never met by such code, and a kept one costs a reference per object. */
+/* Keeps the pairs of all open dicts as they are now: 0, or -1 with an exception set. Comes before
+ * anything able to run Python code: a conversion, a destructor, an allocation seen by the garbage
+ * collector. PyDict_Next needs a dict without changes. Most dicts never meet such code, and a kept
+ * one costs a reference per object; so none is kept earlier. */
 static int keep_dicts(encoder *e) {
     for (; e->kept < e->depth; e->kept++) {
         level *l = &e->stack[e->kept];
@@ -290,8 +290,8 @@ static int encode_other(encoder *e, PyObject *o, PyTypeObject *t, int converted)
     if (plain == NULL) return FAILED;
     int result = encode_value(e, plain, 1);
     drop(plain);
-    /* Once more: o may end with its last reference, and its destructor may change what it was
-     * converted to. */
+    /* Once more: the destructor of o comes next, if this was its last reference, and may change
+     * the dict made from it. */
     return result == FAILED || keep_dicts(e) < 0 ? FAILED : result;
 }
 

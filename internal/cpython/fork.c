@@ -19,7 +19,7 @@ int fork_may_call(void) {
     return 0;
 }
 
-/* A stream may be None, closed, or anything that the program has put there. */
+/* A stream may be None, closed, or any object of the program. */
 static void flush(PyObject *sys, const char *name) {
     PyObject *stream = py.PyObject_GetAttrString(sys, name);
     PyObject *method = stream == NULL ? NULL : py.PyObject_GetAttrString(stream, "flush");

@@ -1,7 +1,6 @@
 /* Forked children. A child has one thread, its parent's memory and its parent's descriptors: the
- * channels are the parent's, and Go cannot be entered, since none of its threads are there. So a
- * call that begins in a child is refused, and a thread that would go on with one of before ends
- * the child. */
+ * channels are the parent's, and Go cannot be entered, since none of its threads are there. So
+ * new calls of a child are refused, and going on with one of its parent's ends the child. */
 #ifndef ERLPY_FORK_H
 #define ERLPY_FORK_H
 
@@ -14,9 +13,8 @@ int fork_setup(void);
 /* Whether a call may begin; raises RuntimeError when not. Needs the GIL. */
 int fork_may_call(void);
 
-/* Ends the child, as a thread that falls off its end ends one under python3: with status 0.
- * Prints the exception that is set, if any, and writes out sys.stdout and sys.stderr before. Needs
- * the GIL. */
+/* Ends the child with status 0, as the end of its only thread does under python3. Prints the
+ * current exception and writes out sys.stdout and sys.stderr before. Needs the GIL. */
 _Noreturn void fork_end(void);
 
 #endif

@@ -11,7 +11,7 @@ import (
 )
 
 // freeThreaded is a library with the symbols of a free-threaded CPython and nothing behind them:
-// whatever calls one crashes.
+// a call of one crashes.
 const freeThreaded = `
 #define PY_FUNC(ret, name, args, own, gil, since) char name[64];
 #define PY_OPT PY_FUNC

@@ -69,7 +69,7 @@ PyObject *pipeline_reap(void) {
     t->busy = 1;
     int action = steps_run(t, (request){.event = ERLPY_EV_REAP, .timeout_ns = -1});
     t->busy = 0;
-    erlpy_buf b = steps_take_frame(t); /* first: making objects may run code that calls */
+    erlpy_buf b = steps_take_frame(t); /* first: making objects may run code, and with it calls */
     PyObject *list = NULL;
     if (action == ERLPY_ACT_CLOSED) {
         list = own_none();

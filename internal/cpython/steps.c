@@ -118,7 +118,7 @@ static void run_nested(erlpy_thread *t) {
     drop(result);
     if (!ok && erlpy_forked) fork_end();
     if (!ok) describe_error(&b);
-    t->reply_ok = (uint8_t)ok; /* last: all that is above may run nested calls of its own */
+    t->reply_ok = (uint8_t)ok; /* last: the code above may run nested calls of its own */
     steps_give_frame(t, b);
 }
 
@@ -156,7 +156,7 @@ static inline void put_request(erlpy_thread *t, request r) {
     t->timeout_ns = r.timeout_ns;
 }
 
-/* The exception that -1 stands for is one that a signal's handler raised, or another thread. */
+/* With -1, the exception comes from a signal's handler or from another thread. */
 extern ONE_FRAME int steps_run(erlpy_thread *t, request r) {
     int event = r.event;
     int in_call = event == ERLPY_EV_CALL || event == ERLPY_EV_MAP_RESULTS;

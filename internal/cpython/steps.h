@@ -28,9 +28,9 @@ PyObject *steps_serve(const char *role, utf8 token);
 
 /* Parts of the above, for pipeline.c and map.c. All need the GIL.
  *
- * Between steps_enter and steps_leave, conversions may run Python code, and that may make calls
- * on the same state: destructors, the garbage collector, __index__. So whatever a call keeps
- * there is put there by steps_run and steps_ask, with no Python code between it and Go. */
+ * Between steps_enter and steps_leave, conversions may run Python code, and with it calls on the
+ * same state: destructors, the garbage collector, __index__. So the token and the timeout of a call
+ * are put there by steps_run and steps_ask, with no Python code between them and Go. */
 
 /* A call as Go is told of it, but for its frame. */
 typedef struct {
@@ -55,8 +55,7 @@ int steps_begin_call(erlpy_buf *b, utf8 name, Py_ssize_t nargs);
  * exception set. Gives up the GIL meanwhile. */
 int steps_run(erlpy_thread *t, request r);
 
-/* One step that Go answers at once, with the GIL held. -1 with an exception set: this is a forked
- * child. */
+/* One step with the GIL held, answered at once. In a forked child: -1 with an exception set. */
 int steps_ask(erlpy_thread *t, request r);
 
 /* One step, without the GIL. */
@@ -68,7 +67,7 @@ static inline int step_into_go(erlpy_thread *t, int event) {
 /* What a call has ended with, by the last action, as an object; NULL with an exception set. Needs the GIL. */
 PyObject *steps_answer(erlpy_thread *t, int action);
 
-/* Runs a call to its end and converts what is in the frame then. */
+/* Runs a call to its end and converts its result. */
 PyObject *steps_complete(erlpy_thread *t, request r);
 
 /* The same with b as the frame; or, when it could not be written (not ok, with an exception set), its end. */

@@ -48,7 +48,7 @@ func stepPanicked(t *Thread, r any) Action {
 }
 
 // stepExited ends the program: runtime.Goexit cannot be stopped, and this goroutine has to return
-// to C. Go itself would say only that Goexit was called in a thread of C's.
+// to C. Go's own message would name neither the function nor a remedy.
 func stepExited(t *Thread) {
 	fmt.Fprintf(os.Stderr, "erlpy: fatal: the Go function %q, called from Python, has ended its goroutine by runtime.Goexit, as FailNow and Fatal of package "+
 		"testing do. A function without a context runs on the Python thread that calls it, where it must return or panic: return an error, or "+

@@ -89,7 +89,7 @@ func (l *Last) Lookup(r *Registry, name []byte) *Func {
 	return l.f
 }
 
-// Name is that of the last function found; "" before.
+// Name returns the name of the last function found; "" before.
 func (l *Last) Name() string {
 	if l.f == nil {
 		return ""

@@ -1,4 +1,4 @@
-"""Children made by os.fork: a call that one begins is refused, and a call of the parent's ends it."""
+"""Children made by os.fork: their own calls are refused, and a call of the parent's ends them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def status(pid: int) -> int:
-    """How the child has ended: its exit status, or what else is not 0."""
+    """The exit status of a child; below 0 if a signal has ended it."""
     _, ended = os.waitpid(pid, 0)
     return os.WEXITSTATUS(ended) if os.WIFEXITED(ended) else -ended
 
 
 def refused(do: Callable[[], Any]) -> None:
-    """In a child: ends it with REFUSED if that is refused."""
+    """Ends this child, with REFUSED if the call is refused."""
     try:
         do()
     except RuntimeError as exc:
@@ -102,7 +102,7 @@ def test_nested_calls_on_a_thread() -> None:
 
 
 class Forks:
-    """An integer that forks when it is converted."""
+    """An integer whose conversion forks."""
 
     def __init__(self) -> None:
         self.pid = -1
@@ -209,7 +209,7 @@ def test_items_of_a_map_that_fork() -> None:
 
 
 def test_callbacks_of_futures() -> None:
-    """They run on the thread that waits for more of them."""
+    """They run on the completion thread."""
     pids: list[int] = []
     forked = threading.Event()
 
@@ -256,7 +256,7 @@ PEER = Path(__file__).resolve().parents[2] / "erlang" / "test" / "py_peer.erl"
 
 
 def in_nested_child(tmp_path: Path, does: str) -> tuple[int, str, str]:
-    """What a script prints of which a nested call forks. The child does that."""
+    """Runs a script with a nested call whose code forks and, in the child, does this."""
     script = tmp_path / "script.py"
     script.write_text(
         "import erlang, os, sys, threading, warnings\n"

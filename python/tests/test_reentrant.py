@@ -1,4 +1,4 @@
-"""Conversions that run Python code, which calls, changes dicts or collects garbage."""
+"""Conversions run Python code, and with it calls, changes of dicts and collections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HERE = __name__
 
 
 class Acts:
-    """An integer that does something when it is converted."""
+    """An integer whose conversion does something."""
 
     def __init__(self, value: int, act: Callable[[], Any]) -> None:
         self.value, self.act = value, act
@@ -31,7 +31,7 @@ class Acts:
 
 
 class Tolist:
-    """What an array of numpy's looks like."""
+    """Looks like an array of numpy's."""
 
     def __init__(self, value: Any, act: Callable[[], Any]) -> None:
         self.value, self.act = value, act
@@ -155,7 +155,7 @@ def test_a_destructor_that_calls_while_objects_are_made() -> None:
 
 
 def replies_while_described() -> None:
-    """Fails with an exception whose text makes a nested call that succeeds."""
+    """Fails with an exception whose text makes a nested call."""
 
     class Talks(Exception):
         def __str__(self) -> str:
@@ -191,7 +191,7 @@ def test_the_timeout_of_a_call_with_nested_ones_is_named(start: Start) -> None:
 
 
 def changing(change: Callable[[dict[Any, Any]], Any], make: Callable[..., Any] = dict) -> tuple[Any, dict[Any, Any]]:
-    """A dict whose second of three values changes it as it is converted, and the pairs that it has before."""
+    """A dict changed by the conversion of its second value, and its pairs before."""
     d = make()
     d.update({"a": 1, "x": Acts(5, lambda: change(d)), "c": 3})
     return d, {"a": 1, "x": 5, "c": 3}
@@ -248,7 +248,7 @@ def test_dicts_around_one_that_changes_them(change: Callable[[dict[Any, Any]], A
 
 
 class Key:
-    """A key that changes the dict it is in as it is converted."""
+    """A key whose conversion does something."""
 
     def __init__(self, act: Callable[[], Any]) -> None:
         self.act = act
@@ -266,7 +266,7 @@ def test_a_key_that_changes_its_dict(change: Callable[[dict[Any, Any]], Any]) ->
 
 @pytest.mark.parametrize("value", [2**100, -(2**70), "é" * 20_000, bytearray(b"\xff"), memoryview(b"\xff" * 20_000)], ids=lambda v: type(v).__name__)
 def test_a_collection_that_changes_a_dict(value: Any) -> None:
-    """At an allocation, up to Python 3.11, which values of these kinds bring about."""
+    """Up to Python 3.11 one comes at an allocation; these values make some."""
     d: dict[Any, Any] = {}
 
     class Node:
