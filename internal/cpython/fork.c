@@ -12,8 +12,7 @@ static void on_fork_child(void) { erlpy_forked = 1; }
 
 int fork_setup(void) { return pthread_atfork(NULL, NULL, on_fork_child); }
 
-int fork_may_call(void) {
-    if (!erlpy_forked) return 1;
+int fork_refuse(void) {
     raise_error(py.PyExc_RuntimeError, "erlang: this process was forked from one with a running Go runtime; "
                                        "use multiprocessing's 'spawn' or subprocess");
     return 0;

@@ -10,8 +10,11 @@ extern int erlpy_forked;
 /* Once, before the first call. Returns 0 or an errno. */
 int fork_setup(void);
 
-/* Whether a call may begin; raises RuntimeError when not. Needs the GIL. */
-int fork_may_call(void);
+/* Raises RuntimeError and returns 0. Needs the GIL. */
+int fork_refuse(void);
+
+/* Whether a call may begin; raises when not. Needs the GIL. */
+static inline int fork_may_call(void) { return !erlpy_forked || fork_refuse(); }
 
 /* Ends the child with status 0, as the end of its only thread does under python3. Prints the
  * current exception and writes out sys.stdout and sys.stderr before. Needs the GIL. */
