@@ -3,7 +3,7 @@
 //
 // # Lifecycle
 //
-// [Start] finds a CPython (3.9 or later, free-threaded ones too), loads its shared library and starts it; [Runtime.Close] ends it. CPython
+// [Start] finds a CPython (3.9 or later, with a GIL), loads its shared library and starts it; [Runtime.Close] ends it. CPython
 // can be started once in a process. Nothing of Python is needed to build a program.
 //
 // # Safety
@@ -32,7 +32,8 @@
 // # Threads
 //
 // Python has OS threads of its own; no goroutine ever holds the GIL. A Go function runs on the goroutine that Go gives the calling Python
-// thread, so it may block, and any number may run at once. One that takes a context.Context runs on a new goroutine instead.
+// thread, so it may block, and any number may run at once; but it must not end that goroutine by
+// runtime.Goexit. One that takes a context.Context runs on a new goroutine instead.
 //
 // # Errors
 //

@@ -74,7 +74,10 @@ func Start(ctx context.Context, o Options) (*Runtime, error) {
 
 // Register makes a Go function callable from Python as erlang.call(name, ...). A first parameter of type context.Context is not an
 // argument, but is cancelled with the call; a last result of type error, when not nil, is raised as CallError. Any other
-// parameters and results are converted as package etf says. fn runs on the calling Python thread, so any number of times at once.
+// parameters and results are converted as package etf says. fn runs on the calling Python thread, so any number of times at once; with a
+// context or a timeout, on a goroutine of its own. A panic in it is raised as CallError. Without a
+// context it must not end its goroutine by runtime.Goexit, as FailNow and Fatal of package testing
+// do: this ends the program. With one, it is raised as CallError.
 // A name that is registered already is replaced. It fails when fn is no function, or has a type that no term exists for.
 func (rt *Runtime) Register(name string, fn any) error { return rt.engine.Register(name, fn) }
 

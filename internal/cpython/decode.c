@@ -274,8 +274,7 @@ static PyObject *done(decoder *d) { return d->stack[--d->depth].obj; }
 static PyObject *fill_list(decoder *d, level *l) {
     while (l->next < l->size) {
         PyObject *o = next_value(d);
-        if (o == NULL) return NULL;
-        py.PyList_SetItem(l->obj, (Py_ssize_t)l->next++, o);
+        if (o == NULL || py.PyList_SetItem(l->obj, (Py_ssize_t)l->next++, o) < 0) return NULL;
     }
     if (left(d) == 0) return malformed(d);
     if (*d->p == T_NIL) {
@@ -290,8 +289,7 @@ static PyObject *fill_list(decoder *d, level *l) {
 static PyObject *fill_tuple(decoder *d, level *l) {
     while (l->next < l->size) {
         PyObject *o = next_value(d);
-        if (o == NULL) return NULL;
-        py.PyTuple_SetItem(l->obj, (Py_ssize_t)l->next++, o);
+        if (o == NULL || py.PyTuple_SetItem(l->obj, (Py_ssize_t)l->next++, o) < 0) return NULL;
     }
     return done(d);
 }
@@ -316,12 +314,13 @@ static PyObject *fill(decoder *d) {
     }
 }
 
-/* Puts o (taken over), which was a container, into the innermost one. As put_pair. */
+/* Puts o (taken over), a complete container, into the innermost one. As put_pair; fails with a
+ * SystemError too, if other code has got hold of that container by way of gc.get_objects(). */
 static int put(decoder *d, PyObject *o) {
     level *l = &d->stack[d->depth - 1];
     switch (l->kind) {
-    case LIST: py.PyList_SetItem(l->obj, (Py_ssize_t)l->next++, o); return 0;
-    case TUPLE: py.PyTuple_SetItem(l->obj, (Py_ssize_t)l->next++, o); return 0;
+    case LIST: return py.PyList_SetItem(l->obj, (Py_ssize_t)l->next++, o);
+    case TUPLE: return py.PyTuple_SetItem(l->obj, (Py_ssize_t)l->next++, o);
     default:
         if (l->key != NULL) return put_pair(l, o);
         l->key = o;

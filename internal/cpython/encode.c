@@ -16,9 +16,10 @@ typedef struct {
     PyObject *obj;   /* owned */
     PyObject *key;   /* owned: a dict's current key, when it or its value is more than a scalar, or has failed. For the path in an error */
     PyObject *value; /* owned, waits until its key has been written */
-    Py_ssize_t next; /* index, or position of PyDict_Next */
-    Py_ssize_t size; /* a tuple's, or a dict's when it was entered */
-    size_t count_at; /* where the element count stands in the buffer */
+    PyObject **pairs; /* owned: a dict's keys and values, see keep_dicts; else NULL */
+    Py_ssize_t next;  /* index, or position of PyDict_Next */
+    Py_ssize_t size;  /* a tuple's, or the number of pairs */
+    size_t count_at;  /* where the element count stands in the buffer */
     int kind;
 } level;
 
@@ -26,6 +27,7 @@ typedef struct {
     erlpy_buf *buf;
     level *stack;
     size_t depth, cap;
+    size_t kept; /* the number of outermost levels with their pairs kept, see keep_dicts */
     level inline_stack[8];
 } encoder;
 
@@ -52,11 +54,18 @@ static int push(encoder *e, PyObject *obj, int kind, Py_ssize_t size) {
     return 0;
 }
 
+static void drop_pairs(level *l) {
+    for (Py_ssize_t i = 0; i < 2 * l->size; i++) drop(l->pairs[i]);
+    free(l->pairs);
+}
+
 static void pop(encoder *e) {
     level *l = &e->stack[--e->depth];
+    if (e->kept > e->depth) e->kept = e->depth;
     drop(l->obj);
     drop(l->key);
     drop(l->value);
+    if (l->pairs != NULL) drop_pairs(l);
 }
 
 /* The element count is known for sure only at the end: a conversion may run Python code that changes the list. */
@@ -198,6 +207,36 @@ static int enter_dict(encoder *e, PyObject *o) {
     return put_tag32(e->buf, T_MAP, (uint32_t)n);
 }
 
+/* Keeps the unwritten pairs of a dict. */
+static int keep_pairs(level *l) {
+    PyObject **pairs = malloc((size_t)l->size * 2 * sizeof *pairs + 1), *key, *value;
+    if (pairs == NULL) {
+        py.PyErr_NoMemory();
+        return -1;
+    }
+    Py_ssize_t n = 0;
+    while (n < l->size && py.PyDict_Next(l->obj, &l->next, &key, &value)) {
+        pairs[2 * n] = own(key);
+        pairs[2 * n++ + 1] = own(value);
+    }
+    l->pairs = pairs;
+    l->size = n;
+    l->next = 0;
+    return 0;
+}
+
+/* Keeps the pairs of all open dicts as they are now: 0, or -1 with an exception set. Comes before
+ * anything able to run Python code: a conversion, a destructor, an allocation seen by the garbage
+ * collector. PyDict_Next needs a dict without changes. Most dicts never meet such code, and a kept
+ * one costs a reference per object; so none is kept earlier. */
+static int keep_dicts(encoder *e) {
+    for (; e->kept < e->depth; e->kept++) {
+        level *l = &e->stack[e->kept];
+        if (l->kind == DICT && keep_pairs(l) < 0) return -1;
+    }
+    return 0;
+}
+
 /* Writes o when it is one of the scalars that nearly all things are made of, else OTHER. No Python code runs before it is written, so with
  * the GIL a borrowed reference will do. */
 static inline int put_scalar(erlpy_buf *b, PyObject *o, PyTypeObject *t) {
@@ -221,6 +260,7 @@ static int encode_other(encoder *e, PyObject *o, PyTypeObject *t, int converted)
     if (t == py.PyTuple_Type) return enter_tuple(e, o);
     for (int i = 0; i < 4; i++)
         if ((PyObject *)t == hooks.opaque[i]) return put_opaque(b, o);
+    if (keep_dicts(e) < 0) return FAILED;
 
     unsigned long flags = py.PyType_GetFlags(t);
     if (flags & TPFLAGS_LONG) {
@@ -250,7 +290,9 @@ static int encode_other(encoder *e, PyObject *o, PyTypeObject *t, int converted)
     if (plain == NULL) return FAILED;
     int result = encode_value(e, plain, 1);
     drop(plain);
-    return result;
+    /* Once more: the destructor of o comes next, if this was its last reference, and may change
+     * the dict made from it. */
+    return result == FAILED || keep_dicts(e) < 0 ? FAILED : result;
 }
 
 /* Writes a value, or enters a container. */
@@ -269,21 +311,15 @@ static int encode_owned(encoder *e, PyObject *o) {
 /* The steps below write the elements of the innermost container one after the other, for as long as they are scalars. Whatever else was met
  * has been written or entered when they return; which may have moved the levels, and have run code that changed the container. */
 
-/* Without the GIL a borrowed reference is good for nothing: another thread may take the element out. */
-static PyObject *list_item(PyObject *list, Py_ssize_t i) {
-    return free_threaded() ? py.PyList_GetItemRef(list, i) : py.PyList_GetItem(list, i);
-}
-
 static int list_step(encoder *e, level *l) {
     Py_ssize_t size = py.PyList_Size(l->obj);
     while (l->next < size) {
-        PyObject *item = list_item(l->obj, l->next);
+        PyObject *item = py.PyList_GetItem(l->obj, l->next);
         if (item == NULL) { /* it has shrunk */
             py.PyErr_Clear();
             break;
         }
         l->next++;
-        if (free_threaded()) return encode_owned(e, item);
         PyTypeObject *t = type_of(item);
         int result = put_scalar(e->buf, item, t);
         if (result == OTHER) return encode_owned(e, own(item));
@@ -306,6 +342,15 @@ static int tuple_step(encoder *e, level *l) {
     return WRITTEN;
 }
 
+/* The next pair of a dict, borrowed; 0 after the last. */
+static int next_pair(level *l, PyObject **key, PyObject **value) {
+    if (l->pairs == NULL) return py.PyDict_Next(l->obj, &l->next, key, value);
+    if (l->next == l->size) return 0;
+    *key = l->pairs[2 * l->next];
+    *value = l->pairs[2 * l->next++ + 1];
+    return 1;
+}
+
 /* Keeps the pair that the dict stands at. */
 static void remember(level *l, PyObject *key, PyObject *value) {
     l->key = own(key);
@@ -315,7 +360,8 @@ static void remember(level *l, PyObject *key, PyObject *value) {
 /* The same for one that could not be written, which may have run anything: the references are not good any more. */
 static void remember_failed(level *l, Py_ssize_t at, int in_key) {
     PyObject *key, *value;
-    if (!py.PyDict_Next(l->obj, &at, &key, &value)) return;
+    l->next = at;
+    if (!next_pair(l, &key, &value)) return;
     l->key = own(key);
     if (in_key) l->value = own(value);
 }
@@ -331,14 +377,10 @@ static int dict_step(encoder *e, level *l) {
     drop(l->key);
     l->key = NULL;
     for (;;) {
-        if (py.PyDict_Size(l->obj) != l->size) {
-            raise_error(py.PyExc_ValueError, "the dict changed size while it was converted");
-            return FAILED;
-        }
         PyObject *key, *value;
         Py_ssize_t at = l->next;
-        if (!py.PyDict_Next(l->obj, &l->next, &key, &value)) break;
-        int result = free_threaded() ? OTHER : put_scalar(e->buf, key, type_of(key));
+        if (!next_pair(l, &key, &value)) break;
+        int result = put_scalar(e->buf, key, type_of(key));
         if (result == OTHER) {
             remember(l, key, value);
             return encode_value(e, l->key, 0);
@@ -412,7 +454,7 @@ static int encode_on_stack(erlpy_buf *b, PyObject *o, PyTypeObject *t, const cha
     encoder e;
     e.buf = b;
     e.stack = e.inline_stack;
-    e.depth = 0;
+    e.depth = e.kept = 0;
     e.cap = sizeof e.inline_stack / sizeof e.inline_stack[0];
     int result = encode_other(&e, o, t, 0);
     while (result != FAILED && e.depth > 0) result = step(&e);

@@ -92,6 +92,11 @@ out:
 
 int erlpy_init(const erlpy_config *c, char *err, size_t errsize) {
     if (erlpy_pyapi_load(c->library, err, errsize) < 0) return -1;
+    /* Borrowed references and the state of conversions are safe under a GIL alone. */
+    if (free_threaded()) {
+        snprintf(err, errsize, "%s is a free-threaded build of CPython; one with a GIL is needed: name another Python", c->library);
+        return -1;
+    }
     /* The first word is X.Y.Z and a build suffix: another one there would be another Python than the one that was asked for. */
     size_t n = strcspn(c->version, " ");
     const char *got = py.Py_GetVersion();

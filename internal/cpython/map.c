@@ -31,20 +31,14 @@ typedef struct {
 
 static mapping *mapping_of(PyObject *capsule) { return py.PyCapsule_GetPointer(capsule, capsule_name); }
 
-/* Asks Go something that it answers at once. Holds the GIL. */
-static int ask(mapping *m, int event) {
-    erlpy_thread extra, *t = steps_enter(&extra, -1);
-    if (t == NULL) return -1;
-    t->token = m->number;
-    erlpy_go_step(t, event);
-    steps_leave(t, &extra);
-    return 0;
-}
+static request about(const mapping *m, int event) { return (request){.event = event, .token = m->number, .timeout_ns = -1}; }
 
 static void end(mapping *m) {
     if (m->number != 0 && !erlpy_forked) {
         PyObject *raised = take_error(); /* from the block that this is the end of */
-        if (ask(m, ERLPY_EV_MAP_END) < 0) py.PyErr_Clear();
+        erlpy_thread extra, *t = steps_enter(&extra, -1);
+        if (t == NULL || steps_ask(t, about(m, ERLPY_EV_MAP_END)) < 0) py.PyErr_Clear();
+        if (t != NULL) steps_leave(t, &extra);
         if (raised != NULL) raise_instance(raised);
     }
     m->number = 0;
@@ -74,14 +68,11 @@ PyObject *map_begin(utf8 name, PyObject *items, long long window) {
         drop(capsule);
         return NULL;
     }
-    t->token = (uint64_t)window;
     erlpy_buf b = steps_take_frame(t);
     int ok = buf_begin(&b) == 0 && put_raw(&b, name.p, (size_t)name.n) == 0;
     steps_give_frame(t, b);
-    if (ok) {
-        erlpy_go_step(t, ERLPY_EV_MAP_BEGIN);
-        m->number = t->token;
-    }
+    ok = ok && steps_ask(t, (request){.event = ERLPY_EV_MAP_BEGIN, .token = (uint64_t)window, .timeout_ns = -1}) >= 0;
+    if (ok) m->number = t->token;
     steps_leave(t, &extra);
     if (ok) return capsule;
     drop(capsule);
@@ -95,10 +86,7 @@ static int send_item(mapping *m, PyObject *item) {
     erlpy_buf b = steps_take_frame(t);
     int ok = buf_begin(&b) == 0 && encode_argument(&b, item, 0) == 0;
     steps_give_frame(t, b);
-    if (ok) {
-        t->token = m->number;
-        erlpy_go_step(t, ERLPY_EV_MAP_ITEM);
-    }
+    ok = ok && steps_ask(t, about(m, ERLPY_EV_MAP_ITEM)) >= 0;
     steps_give_back(t, steps_take_frame(t));
     steps_leave(t, &extra);
     return ok ? 0 : -1;
@@ -128,7 +116,7 @@ static int fill(mapping *m) {
         } else {
             int sent = send_item(m, item);
             drop(item);
-            if (sent < 0 && fail_item(m) < 0) return -1;
+            if (sent < 0 && (erlpy_forked || fail_item(m) < 0)) return -1;
         }
         m->flying++;
     }
@@ -139,10 +127,9 @@ static int fill(mapping *m) {
 static int get_records(mapping *m) {
     erlpy_thread extra, *t = steps_enter(&extra, -1);
     if (t == NULL) return -1;
-    t->token = m->number;
     t->busy = 1;
-    int action = erlpy_go_step(t, ERLPY_EV_MAP_RESULTS);
-    if (action == ERLPY_ACT_SLEEP) action = steps_run(t, ERLPY_EV_MAP_RESULTS);
+    int action = steps_ask(t, about(m, ERLPY_EV_MAP_RESULTS));
+    if (action == ERLPY_ACT_SLEEP) action = steps_run(t, about(m, ERLPY_EV_MAP_RESULTS));
     t->busy = 0;
     erlpy_buf b = m->results;
     m->results = steps_take_frame(t);
@@ -190,7 +177,7 @@ static PyObject *advance(mapping *m, PyObject *capsule) {
 
 PyObject *map_next(PyObject *capsule) {
     mapping *m = mapping_of(capsule);
-    if (m == NULL) return NULL;
+    if (m == NULL || !fork_may_call()) return NULL;
     if (m->busy) return raise_error(py.PyExc_ValueError, "erlang.map: another thread is taking a result");
     m->busy = 1;
     PyObject *result = advance(m, capsule);

@@ -240,7 +240,7 @@ static PyObject *erlang_close(PyObject *self, PyObject *none) {
 
 static PyObject *erlang_seal(PyObject *self, PyObject *none) {
     (void)self, (void)none;
-    atomic_store(&erlpy_state, STATE_SEALED);
+    if (!erlpy_forked) atomic_store(&erlpy_state, STATE_SEALED);
     return own_none();
 }
 
@@ -325,8 +325,6 @@ int module_install(void) {
     PyObject *m = py.PyModule_New("_erlang");
     if (m == NULL) return -1;
     int result = py.PyModule_AddFunctions(m, methods);
-    /* Free-threaded builds: the shim keeps no state that the GIL would protect. */
-    if (result == 0 && py.PyUnstable_Module_SetGIL != NULL) result = py.PyUnstable_Module_SetGIL(m, (void *)1);
     if (result == 0) result = py.PyDict_SetItemString(py.PyImport_GetModuleDict(), "_erlang", m);
     drop(m);
     return result;

@@ -17,11 +17,9 @@ static int encode_tuple_call(erlpy_buf *b, utf8 name, PyObject *args) {
 PyObject *pipeline_submit(utf8 name, PyObject *args, uint64_t token, int64_t timeout_ns) {
     erlpy_thread extra, *t = steps_enter(&extra, -1);
     if (t == NULL) return NULL;
-    t->timeout_ns = timeout_ns;
-    t->token = token;
     erlpy_buf b = steps_take_frame(t);
     int ok = encode_tuple_call(&b, name, args) == 0;
-    PyObject *result = steps_go_on(t, b, ok, ERLPY_EV_SUBMIT);
+    PyObject *result = steps_go_on(t, b, ok, (request){.event = ERLPY_EV_SUBMIT, .token = token, .timeout_ns = timeout_ns});
     steps_leave(t, &extra);
     return result;
 }
@@ -29,8 +27,7 @@ PyObject *pipeline_submit(utf8 name, PyObject *args, uint64_t token, int64_t tim
 PyObject *pipeline_cancel(uint64_t token) {
     erlpy_thread extra, *t = steps_enter(&extra, -1);
     if (t == NULL) return NULL;
-    t->token = token;
-    PyObject *result = steps_complete(t, ERLPY_EV_CANCEL);
+    PyObject *result = steps_complete(t, (request){.event = ERLPY_EV_CANCEL, .token = token, .timeout_ns = -1});
     steps_leave(t, &extra);
     return result;
 }
@@ -62,16 +59,21 @@ static int append_completion(PyObject *list, const uint8_t *p, size_t len) {
 }
 
 PyObject *pipeline_reap(void) {
+    /* The thread goes on with its work for the parent: a callback has forked. */
+    static _Thread_local int parents;
+    if (erlpy_forked && parents) fork_end();
+    if (erlpy_forked) return own_none();
+    parents = 1;
     erlpy_thread extra, *t = steps_enter(&extra, -1);
     if (t == NULL) return NULL;
     t->busy = 1;
-    int action = steps_run(t, ERLPY_EV_REAP);
+    int action = steps_run(t, (request){.event = ERLPY_EV_REAP, .timeout_ns = -1});
     t->busy = 0;
+    erlpy_buf b = steps_take_frame(t); /* first: making objects may run code, and with it calls */
     PyObject *list = NULL;
     if (action == ERLPY_ACT_CLOSED) {
         list = own_none();
     } else if (action >= 0 && (list = py.PyList_New(0)) != NULL) {
-        erlpy_buf b = steps_take_frame(t);
         size_t len;
         for (const uint8_t *p = b.p + ERLPY_HEADER; list != NULL && p < b.p + b.len; p += ERLPY_COMPLETION + len) {
             len = get_u32(p + 9);
@@ -80,8 +82,8 @@ PyObject *pipeline_reap(void) {
                 list = NULL;
             }
         }
-        steps_give_back(t, b);
     }
+    steps_give_back(t, b);
     steps_leave(t, &extra);
     return list;
 }

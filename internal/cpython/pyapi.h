@@ -54,7 +54,8 @@ typedef struct {
 /* Filled once by erlpy_pyapi_load, read-only afterwards. */
 extern erlpy_pyapi py;
 
-/* Whether the library is a build without a GIL: only such a one has this function. */
+/* Whether the library is a build without a GIL: only such a one has this function. Before the
+ * interpreter is started, no GIL needed. */
 static inline int free_threaded(void) { return py.PyUnstable_Module_SetGIL != NULL; }
 
 /* Loads the library at path and fills py. On failure writes what is wrong to err and returns -1. Exception objects are

@@ -9,7 +9,8 @@
  * ownership: new (the caller owns the result), borrowed, steals (takes over the last argument), none.
  * gil: gil (must be held), any. since: the first version whose stable ABI or export table has it.
  *
- * No PyObject layout is assumed: reference counts and types are reached by functions only, so free-threaded builds work too.
+ * Reference counts are reached by functions only. Of the layout of an object one thing is used,
+ * where it is found to hold: see type_of in refs.h.
  */
 
 /* Initialisation and end. PyConfig is used blind: a large zeroed block that only CPython looks into. */
@@ -85,7 +86,6 @@ PY_FUNC(PyObject *, PyList_New, (Py_ssize_t), new, gil, 3.2)
 PY_FUNC(int, PyList_SetItem, (PyObject *, Py_ssize_t, PyObject *), steals, gil, 3.2)
 PY_FUNC(PyObject *, PyList_GetItem, (PyObject *, Py_ssize_t), borrowed, gil, 3.2)
 PY_FUNC(Py_ssize_t, PyList_Size, (PyObject *), none, gil, 3.2)
-PY_OPT(PyObject *, PyList_GetItemRef, (PyObject *, Py_ssize_t), new, gil, 3.13)
 PY_FUNC(PyObject *, PyDict_New, (void), new, gil, 3.2)
 PY_FUNC(int, PyDict_SetItem, (PyObject *, PyObject *, PyObject *), none, gil, 3.2)
 PY_FUNC(int, PyDict_SetItemString, (PyObject *, const char *, PyObject *), none, gil, 3.2)

@@ -33,8 +33,10 @@ import (
 
 // Stepper decides what each call leads to. Its methods are called on Python threads without the GIL, and must not block.
 type Stepper interface {
-	// Step is told what happened on t and answers what to do next.
+	// Step is told what happened on t and answers what to do next, never 0.
 	Step(t *Thread, e Event) Action
+	// Running is the name of the Go function called by Step on the same goroutine.
+	Running(t *Thread) string
 	// Exit is called once at the end of a thread that has a handle. Python is already gone for that thread.
 	Exit(t *Thread)
 	// Closing is called once, before waiting threads are woken to fail.

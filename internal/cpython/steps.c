@@ -101,23 +101,24 @@ static void describe_error(erlpy_buf *b) {
 static void run_nested(erlpy_thread *t) {
     erlpy_buf b = steps_take_frame(t);
     parts_drop(&b); /* of the call that waits: it has been sent */
+    int ok = 0;
     PyObject *result = NULL;
-    PyObject *request = decode_payload(b.p + ERLPY_HEADER, b.len - ERLPY_HEADER);
+    PyObject *call = decode_payload(b.p + ERLPY_HEADER, b.len - ERLPY_HEADER);
     erlpy_buf_trim(&b);
-    if (request != NULL) {
+    if (call != NULL) {
         /* From here on the frame is free: what the Python code calls uses one of its own. */
         result = hooks.dispatch == NULL ? raise_error(py.PyExc_RuntimeError, "nobody serves calls here")
-                                        : py.PyObject_CallObject(hooks.dispatch, request);
-        drop(request);
+                                        : py.PyObject_CallObject(hooks.dispatch, call);
+        drop(call);
     }
     if (result != NULL && begin_frame(&b) == 0) {
         buf_part(&b);
-        t->reply_ok = encode_term(&b, result, "result") == 0;
-    } else {
-        t->reply_ok = 0;
+        ok = encode_term(&b, result, "result") == 0;
     }
     drop(result);
-    if (!t->reply_ok) describe_error(&b);
+    if (!ok && erlpy_forked) fork_end();
+    if (!ok) describe_error(&b);
+    t->reply_ok = (uint8_t)ok; /* last: the code above may run nested calls of its own */
     steps_give_frame(t, b);
 }
 
@@ -150,13 +151,19 @@ static int sleep_for_go(erlpy_thread *t, PyThreadState **ts, int64_t call_deadli
  * forgotten costs 10 ns on the way back. So what a call is made of is one frame, though it is several functions, some of them for others too. */
 #define ONE_FRAME inline __attribute__((always_inline))
 
-/* Asks Go, and does what it says, until the call is over: DONE, FAILED or CLOSED; or -1 with an exception set, when a signal's handler raised or
- * an asynchronous exception came. Needs the GIL, and gives it up meanwhile. */
-extern ONE_FRAME int steps_run(erlpy_thread *t, int event) {
+static inline void put_request(erlpy_thread *t, request r) {
+    t->token = r.token;
+    t->timeout_ns = r.timeout_ns;
+}
+
+/* With -1, the exception comes from a signal's handler or from another thread. */
+extern ONE_FRAME int steps_run(erlpy_thread *t, request r) {
+    int event = r.event;
     int in_call = event == ERLPY_EV_CALL || event == ERLPY_EV_MAP_RESULTS;
-    int64_t deadline = event == ERLPY_EV_CALL && t->timeout_ns >= 0 ? now_ns() + t->timeout_ns : -1;
+    int64_t deadline = event == ERLPY_EV_CALL && r.timeout_ns >= 0 ? now_ns() + r.timeout_ns : -1;
     int replied = 0;
     int lent = event == ERLPY_EV_CALL && loan_fits(t);
+    put_request(t, r);
     PyThreadState *ts = gil_release();
     if (lent && turn_begin(t, deadline)) {
         int action = loan_call(t, &event);
@@ -203,6 +210,7 @@ extern ONE_FRAME int steps_run(erlpy_thread *t, int event) {
             run_nested(t);
             t->nested--;
             t->busy = 1;
+            put_request(t, r); /* those of nested calls have been there */
             ts = gil_release();
             replied = 1;
             event = ERLPY_EV_REPLY;
@@ -213,6 +221,12 @@ extern ONE_FRAME int steps_run(erlpy_thread *t, int event) {
             return action;
         }
     }
+}
+
+int steps_ask(erlpy_thread *t, request r) {
+    if (!fork_may_call()) return -1;
+    put_request(t, r);
+    return erlpy_go_step(t, r.event);
 }
 
 extern ONE_FRAME PyObject *steps_answer(erlpy_thread *t, int action) {
@@ -226,22 +240,11 @@ extern ONE_FRAME PyObject *steps_answer(erlpy_thread *t, int action) {
     return action == ERLPY_ACT_FAILED ? raise_failure(o) : o;
 }
 
-/* Runs from event to the end and converts what is in the frame then. */
-extern ONE_FRAME PyObject *steps_complete(erlpy_thread *t, int event) {
+extern ONE_FRAME PyObject *steps_complete(erlpy_thread *t, request r) {
     t->busy = 1;
-    int action = steps_run(t, event);
+    int action = steps_run(t, r);
     t->busy = 0;
     return steps_answer(t, action);
-}
-
-/* Whether Go may be entered at all; raises when not. */
-static int may_enter(void) {
-    if (erlpy_forked) {
-        raise_error(py.PyExc_RuntimeError, "erlang: this process was forked from one with a running Go runtime; "
-                                           "use multiprocessing's 'spawn' or subprocess");
-        return 0;
-    }
-    return 1;
 }
 
 /* {Target, Args} up to the first of the arguments. */
@@ -262,9 +265,8 @@ static int encode_call(erlpy_buf *b, utf8 name, int is_atom, PyObject *const *ar
     return put_u8(b, T_NIL);
 }
 
-/* The state to make a call with: the thread's own, or extra when that will not do. NULL with an exception set. */
 erlpy_thread *steps_enter(erlpy_thread *extra, int64_t timeout_ns) {
-    if (!may_enter()) return NULL;
+    if (!fork_may_call()) return NULL;
     erlpy_thread *t = thread_self();
     if (t == NULL) {
         py.PyErr_NoMemory();
@@ -276,21 +278,20 @@ erlpy_thread *steps_enter(erlpy_thread *extra, int64_t timeout_ns) {
         thread_init(extra);
         t = extra;
     }
-    t->timeout_ns = timeout_ns;
     return t;
 }
 
 void steps_leave(erlpy_thread *t, erlpy_thread *extra) {
-    if (t != extra) return;
+    if (t != extra || erlpy_forked) return; /* a child leaves the memory be */
     PyThreadState *ts = gil_release();
     thread_end(t);
     gil_take(ts);
 }
 
-extern ONE_FRAME PyObject *steps_go_on(erlpy_thread *t, erlpy_buf b, int ok, int event) {
-    if (ok) {
+extern ONE_FRAME PyObject *steps_go_on(erlpy_thread *t, erlpy_buf b, int ok, request r) {
+    if (ok && fork_may_call()) { /* a conversion may have forked */
         steps_give_frame(t, b);
-        return steps_complete(t, event);
+        return steps_complete(t, r);
     }
     steps_give_back(t, b);
     return NULL;
@@ -304,7 +305,7 @@ static ONE_FRAME PyObject *perform(utf8 name, int is_atom, PyObject *const *args
     int ok = encode_call(&b, name, is_atom, args, nargs) == 0;
     int counts = ok && !is_atom && event == ERLPY_EV_CALL;
     if (counts) count(&t->in_flight, 1);
-    PyObject *result = steps_go_on(t, b, ok, event);
+    PyObject *result = steps_go_on(t, b, ok, (request){.event = event, .timeout_ns = timeout_ns});
     if (counts) {
         count(&t->in_flight, (uint64_t)-1);
         count(&t->calls, 1);
@@ -330,7 +331,7 @@ PyObject *steps_notify(const char *name, PyObject *const *args, Py_ssize_t nargs
 }
 
 PyObject *steps_serve(const char *role, utf8 token) {
-    if (!may_enter()) return NULL;
+    if (!fork_may_call()) return NULL;
     erlpy_thread *t = thread_self();
     if (t == NULL) return py.PyErr_NoMemory();
     if (t->busy || t->handle != 0) return raise_error(py.PyExc_RuntimeError, "erlang: this thread has made calls already; serve from a fresh one");
@@ -338,5 +339,5 @@ PyObject *steps_serve(const char *role, utf8 token) {
     erlpy_buf b = steps_take_frame(t);
     int ok = begin_frame(&b) == 0 && put_raw(&b, pair, 2) == 0 && put_atom(&b, role) == 0 &&
              put_binary(&b, token.p, (size_t)token.n) == 0;
-    return steps_go_on(t, b, ok, ERLPY_EV_SERVE);
+    return steps_go_on(t, b, ok, (request){.event = ERLPY_EV_SERVE, .timeout_ns = -1});
 }

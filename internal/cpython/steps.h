@@ -26,7 +26,18 @@ PyObject *steps_notify(const char *name, PyObject *const *args, Py_ssize_t nargs
 /* Serves calls on this thread until the channel or the program ends: None, or NULL with an exception set. Needs the GIL. */
 PyObject *steps_serve(const char *role, utf8 token);
 
-/* Parts of the above, for pipeline.c. All need the GIL. */
+/* Parts of the above, for pipeline.c and map.c. All need the GIL.
+ *
+ * Between steps_enter and steps_leave, conversions may run Python code, and with it calls on the
+ * same state: destructors, the garbage collector, __index__. So the token and the timeout of a call
+ * are put there by steps_run and steps_ask, with no Python code between them and Go. */
+
+/* A call as Go is told of it, but for its frame. */
+typedef struct {
+    int event;
+    uint64_t token;     /* a submitted call's or a map's; else 0 */
+    int64_t timeout_ns; /* negative: none */
+} request;
 
 /* The state to make a call with: the thread's own, or extra when that will not do. NULL with an exception set. To be left again. */
 erlpy_thread *steps_enter(erlpy_thread *extra, int64_t timeout_ns);
@@ -40,8 +51,12 @@ void steps_give_back(erlpy_thread *t, erlpy_buf b);
 /* A call of that function that lacks its arguments: 0, or -1 with an exception set. */
 int steps_begin_call(erlpy_buf *b, utf8 name, Py_ssize_t nargs);
 
-/* Asks Go, from event on, until the call is over; steps_complete then converts what is in the frame. */
-int steps_run(erlpy_thread *t, int event);
+/* Asks Go, from the event on, until the call is over: DONE, FAILED or CLOSED; or -1 with an
+ * exception set. Gives up the GIL meanwhile. */
+int steps_run(erlpy_thread *t, request r);
+
+/* One step with the GIL held, answered at once. In a forked child: -1 with an exception set. */
+int steps_ask(erlpy_thread *t, request r);
 
 /* One step, without the GIL. */
 static inline int step_into_go(erlpy_thread *t, int event) {
@@ -52,9 +67,10 @@ static inline int step_into_go(erlpy_thread *t, int event) {
 /* What a call has ended with, by the last action, as an object; NULL with an exception set. Needs the GIL. */
 PyObject *steps_answer(erlpy_thread *t, int action);
 
-PyObject *steps_complete(erlpy_thread *t, int event);
+/* Runs a call to its end and converts its result. */
+PyObject *steps_complete(erlpy_thread *t, request r);
 
 /* The same with b as the frame; or, when it could not be written (not ok, with an exception set), its end. */
-PyObject *steps_go_on(erlpy_thread *t, erlpy_buf b, int ok, int event);
+PyObject *steps_go_on(erlpy_thread *t, erlpy_buf b, int ok, request r);
 
 #endif

@@ -30,7 +30,7 @@ static size_t slot_of(const uint8_t *p, size_t n) {
 _Static_assert(NAME_SLOTS == 1 << (64 - 55), "the slots that slot_of has");
 
 PyObject *decode_name(const uint8_t *p, size_t n) {
-    if (n > NAME_MAX || free_threaded()) return decode_text(p, n); /* without a GIL the slots would need a lock */
+    if (n > NAME_MAX) return decode_text(p, n);
     size_t i = slot_of(p, n);
     if (names[i].text != NULL && names[i].size == n && memcmp(names[i].bytes, p, n) == 0) return own(names[i].text);
     PyObject *o = decode_text(p, n);

@@ -13,7 +13,6 @@
 
 atomic_int erlpy_state = STATE_RUN;
 int erlpy_close_fd = -1;
-int erlpy_forked;
 _Thread_local int erlpy_is_main;
 
 /* A thread that has made a call, in the list of all. */
@@ -87,11 +86,9 @@ void thread_leave(void) {
     on_thread_exit(m);
 }
 
-static void on_fork_child(void) { erlpy_forked = 1; }
-
 int thread_setup(void) {
     int err = pthread_key_create(&key, on_thread_exit);
-    if (err == 0) err = pthread_atfork(NULL, NULL, on_fork_child);
+    if (err == 0) err = fork_setup();
     if (err == 0 && (erlpy_close_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0) err = errno;
     return err;
 }
@@ -131,6 +128,7 @@ static void mark(int outside) {
 }
 
 PyThreadState *gil_release(void) {
+    if (erlpy_forked) fork_end();
     mark(1);
     return py.PyEval_SaveThread();
 }

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "fork.h"
 #include "pyapi.h"
 #include "shim.h"
 
@@ -14,9 +15,6 @@ extern atomic_int erlpy_state;
 
 /* Becomes readable for good when the state leaves RUN: part of every wait. */
 extern int erlpy_close_fd;
-
-/* This process is a fork of one with a running Go runtime: nothing of Go may be entered. */
-extern int erlpy_forked;
 
 /* Set on the thread that runs Python's main thread: the only one that signals may interrupt. */
 extern _Thread_local int erlpy_is_main;
@@ -46,7 +44,8 @@ void thread_settle(void);
 /* Adds to one of the thread's own counters: no locked instruction, since nobody else writes it. */
 static inline void count(uint64_t *total, uint64_t n) { __atomic_store_n(total, *total + n, __ATOMIC_RELAXED); }
 
-/* Leaves Python (the GIL is given up), and comes back. */
+/* Leaves Python (the GIL is given up), and comes back. Go and the channels lie outside, so a
+ * forked child ends instead of leaving. */
 PyThreadState *gil_release(void);
 void gil_take(PyThreadState *ts);
 

@@ -17,6 +17,8 @@ func erlpy_go_step(t *C.erlpy_thread, event C.int) (action C.int) {
 	defer func() {
 		if r := recover(); r != nil {
 			action = C.int(stepPanicked((*Thread)(t), r))
+		} else if action == 0 {
+			stepExited((*Thread)(t))
 		}
 	}()
 	// SAFETY: t is the calling thread's own state; it outlives the call, and no other thread touches it.
@@ -43,6 +45,15 @@ func stepPanicked(t *Thread, r any) Action {
 		panic(err) // no memory for a few bytes
 	}
 	return Failed
+}
+
+// stepExited ends the program: runtime.Goexit cannot be stopped, and this goroutine has to return
+// to C. Go's own message would name neither the function nor a remedy.
+func stepExited(t *Thread) {
+	fmt.Fprintf(os.Stderr, "erlpy: fatal: the Go function %q, called from Python, has ended its goroutine by runtime.Goexit, as FailNow and Fatal of package "+
+		"testing do. A function without a context runs on the Python thread that calls it, where it must return or panic: return an error, or "+
+		"register a function whose first parameter is a context.Context, which has a goroutine of its own\n%s", stepper.Running(t), debug.Stack())
+	os.Exit(2)
 }
 
 func report(what string) {

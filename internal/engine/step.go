@@ -70,6 +70,9 @@ func (e *Engine) Step(t *cpython.Thread, ev cpython.Event) cpython.Action {
 	return e.fail(t, fmt.Errorf("erlpy: unknown event %d", ev))
 }
 
+// Running implements cpython.Stepper.
+func (e *Engine) Running(t *cpython.Thread) string { return e.session(t).last.Name() }
+
 // begin starts the call, or the cast, whose {Target, Args} the frame holds.
 func (e *Engine) begin(t *cpython.Thread, cast bool) cpython.Action {
 	if e.closing.Load() {

@@ -89,5 +89,13 @@ func (l *Last) Lookup(r *Registry, name []byte) *Func {
 	return l.f
 }
 
+// Name returns the name of the last function found; "" before.
+func (l *Last) Name() string {
+	if l.f == nil {
+		return ""
+	}
+	return l.f.name
+}
+
 // Names returns the registered names, sorted.
 func (r *Registry) Names() []string { return slices.Sorted(maps.Keys(r.all())) }

@@ -41,7 +41,7 @@ func unsupported(p *probe, problem string) *Error {
 	return &Error{
 		Kind:    ErrUnsupported,
 		Python:  p.Executable,
-		Problem: problem + "; 64-bit CPython 3.9 or later is needed",
+		Problem: problem + "; 64-bit CPython 3.9 or later with a GIL is needed",
 		Fix:     "Name another with --python, or install one (Debian/Ubuntu: apt install python3)",
 	}
 }
@@ -56,11 +56,7 @@ func noLibrary(i *Install) *Error {
 }
 
 func (i *Install) versionName() string {
-	name := fmt.Sprintf("%d.%d.%d", i.Version[0], i.Version[1], i.Version[2])
-	if i.FreeThreaded {
-		name += "t"
-	}
-	return name
+	return fmt.Sprintf("%d.%d.%d", i.Version[0], i.Version[1], i.Version[2])
 }
 
 // libraryFix returns the commands that fit the place where this Python is, or all of them.

@@ -47,8 +47,8 @@ func TestFindPyenv(t *testing.T) {
 			path := pyenvPython(t, version)
 			prefix := filepath.Dir(filepath.Dir(path))
 			i := find(t, path)
-			if i.Version != want || !strings.HasPrefix(i.VersionText, version+" ") || i.FreeThreaded {
-				t.Errorf("version %v, %q, free-threaded %v", i.Version, i.VersionText, i.FreeThreaded)
+			if i.Version != want || !strings.HasPrefix(i.VersionText, version+" ") {
+				t.Errorf("version %v, %q", i.Version, i.VersionText)
 			}
 			if i.Executable != path || i.Prefix != prefix || i.BasePrefix != prefix {
 				t.Errorf("found %+v", i)
@@ -163,8 +163,9 @@ func TestFindUnsupported(t *testing.T) {
 		})
 	}
 	for name, answer := range map[string]string{
-		"PyPy":   `{"version": "3.10.1 x", "version_info": [3, 10, 1], "implementation": "PyPy", "executable": "/x", "prefix": "/x", "bits": 64}`,
-		"32-bit": `{"version": "3.11.1 x", "version_info": [3, 11, 1], "implementation": "CPython", "executable": "/x", "prefix": "/x", "bits": 32}`,
+		"PyPy":                           `{"version": "3.10.1 x", "version_info": [3, 10, 1], "implementation": "PyPy", "executable": "/x", "prefix": "/x", "bits": 64}`,
+		"32-bit":                         `{"version": "3.11.1 x", "version_info": [3, 11, 1], "implementation": "CPython", "executable": "/x", "prefix": "/x", "bits": 32}`,
+		"3.13.0t, a free-threaded build": `{"version": "3.13.0 experimental free-threading build x", "version_info": [3, 13, 0], "implementation": "CPython", "executable": "/x", "prefix": "/x", "bits": 64, "config": {"Py_GIL_DISABLED": "1"}}`,
 	} {
 		_, err := pyfind.Find(context.Background(), fake(t, answer))
 		if !errors.Is(err, pyfind.ErrUnsupported) || !strings.Contains(err.Error(), name) {

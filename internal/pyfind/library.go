@@ -14,7 +14,7 @@ import (
 // names returns what the library may be called. sysconfig comes first, where it names a shared library at all: some
 // builds name the static one although the shared one is there too.
 func (p *probe) names() []string {
-	version := p.Config["LDVERSION"] // with the t of a free-threaded build
+	version := p.Config["LDVERSION"] // with the d of a debug build
 	if version == "" {
 		version = fmt.Sprintf("%d.%d", p.VersionInfo[0], p.VersionInfo[1])
 	}

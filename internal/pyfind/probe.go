@@ -96,7 +96,6 @@ func (p *probe) install(path string) *Install {
 		BasePrefix:     p.BasePrefix,
 		Version:        p.VersionInfo,
 		VersionText:    p.Version,
-		FreeThreaded:   p.Config["Py_GIL_DISABLED"] == "1",
 	}
 	if i.Executable == "" {
 		i.Executable = path
@@ -124,6 +123,8 @@ func (p *probe) supported() error {
 		return unsupported(p, "is "+p.Implementation)
 	case p.Bits != 64:
 		return unsupported(p, fmt.Sprintf("is a %d-bit Python", p.Bits))
+	case p.Config["Py_GIL_DISABLED"] == "1":
+		return unsupported(p, fmt.Sprintf("is Python %d.%d.%dt, a free-threaded build", v[0], v[1], v[2]))
 	}
 	return nil
 }

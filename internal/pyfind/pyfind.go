@@ -16,8 +16,7 @@ type Install struct {
 	Prefix         string // sys.prefix: the virtual environment, when it is one
 	BasePrefix     string
 	Version        [3]int
-	VersionText    string // sys.version, which Py_GetVersion of the library must agree with
-	FreeThreaded   bool
+	VersionText    string   // sys.version, which Py_GetVersion of the library must agree with
 	Library        string   // path for dlopen
 	Searched       []string // the candidates that were looked at, up to and with Library
 }
