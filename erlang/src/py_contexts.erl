@@ -47,8 +47,6 @@
 %% Until what an interrupt has missed is interrupted again, and until a context that does not stop is given up.
 -define(INSIST_AFTER, 20).
 -define(GIVE_UP_AFTER, 5000).
-%% For a function that interrupted code has waited for to end by itself.
--define(LET_GO_AFTER, 150).
 %% Between two looks at contexts that may be stuck.
 -define(LOOK_AFTER, 100).
 
@@ -227,9 +225,6 @@ handle_info({{interrupt, Context}, Outcome}, State) ->
 handle_info({{interrupt_within, From}, Outcome}, State) ->
     gen_server:reply(From, py_control:answer(Outcome) =/= missed),
     {noreply, State};
-handle_info({let_go, Context, Sight}, State) ->
-    _ = py_stuck:look([Context]) =:= {true, Sight} andalso py_handler:let_go(Context, py_stuck:runner(Sight)),
-    {noreply, State};
 handle_info({insist, Context, Key}, State) ->
     {noreply, change(fun(Pool) -> py_pool:insist(Context, Key, Pool) end, State)};
 handle_info({give_up, Context, Key}, State) ->
@@ -327,20 +322,9 @@ control(Context, #state{hosts = Hosts, contexts = Contexts}) ->
 
 -spec interrupted(pid(), hit | missed | failed, #state{}) -> #state{}.
 interrupted(Context, Answer, State) ->
-    ok = let_go(Context, Answer),
+    _ = Answer =:= hit andalso py_handler:interrupted(Context),
     State1 = answer_interrupts(Context, Answer =:= hit, State),
     change(fun(Pool) -> py_pool:interrupted(Context, Answer, Pool) end, State1).
-
-%% Python code that waits for a function waits no more, but its handler is deaf until the function ends. Unless that is soon, it goes with
-%% the function.
--spec let_go(pid(), hit | missed | failed) -> ok.
-let_go(Context, hit) ->
-    case py_stuck:look([Context]) of
-        {true, Sight} -> _ = erlang:send_after(?LET_GO_AFTER, self(), {let_go, Context, Sight}), ok;
-        false -> ok
-    end;
-let_go(_Context, _Missed) ->
-    ok.
 
 -spec answer_interrupts(pid(), boolean(), #state{}) -> #state{}.
 answer_interrupts(Context, Hit, #state{interrupts = Interrupts} = State) ->

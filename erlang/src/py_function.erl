@@ -1,10 +1,28 @@
 %% @doc Python's calls of the node, from payload to payload: what is asked for, running it, and what is answered.
 -module(py_function).
 
--export([decode/2, run/2, run/3, answer/2, answer/3]).
+-export([perform/2, cast/2, decode/2, run/2, run/3, answer/2, answer/3, limits/0]).
 -export_type([result/0]).
 
+-include_lib("kernel/include/logger.hrl").
+
 -type result() :: {ok, term()} | {error, py_failure:failure()}.
+
+%% @doc Does what the payload of a call or cast frame asks for.
+-spec perform(binary(), py_term:policy()) -> result().
+perform(Payload, Policy) ->
+    case decode(Payload, Policy) of
+        {ok, {Target, Args}} -> run(Target, Args);
+        {error, Failure} -> {error, Failure}
+    end.
+
+%% @doc The same for a cast: a failure is logged.
+-spec cast(binary(), py_term:policy()) -> ok.
+cast(Payload, Policy) ->
+    case perform(Payload, Policy) of
+        {ok, _} -> ok;
+        {error, Failure} -> ?LOG_WARNING(#{what => py_cast_failed, failure => Failure})
+    end.
 
 %% @doc What a call or cast frame asks for.
 -spec decode(binary(), py_term:policy()) -> {ok, {Target :: term(), Args :: term()}} | {error, py_failure:failure()}.
@@ -47,6 +65,11 @@ answer({Kind, Term}, MaxFrame, Besides) ->
 shrunk(Kind, Term, Limit, MaxFrame, Besides) ->
     {ok, Payload} = py_term:encode(py_failure:shrink(Kind, Term, Limit), MaxFrame, Besides),
     {error, Payload}.
+
+%% @doc Spawn options of a process for a function.
+-spec limits() -> [{max_heap_size, map()}].
+limits() ->
+    [].
 
 -spec apply_target(py_registry:target(), [term()]) -> result().
 apply_target(Target, Args) ->

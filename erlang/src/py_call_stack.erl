@@ -1,0 +1,318 @@
+%% @doc The calls of one channel that wait inside each other, youngest first (PROTOCOL.md, section 4). Pure.
+%%
+%% Calls of Python and functions of the node take turns in it: a context's stack begins with the call
+%% that the node asked for, a thread's with the function that Python called. {@link step/1} says what is
+%% to be done next; {@link expire/2} what is to be done because of the time.
+%%
+%% A function runs in a process of its own (`apart'), which can be killed, or in the handler (`inline').
+-module(py_call_stack).
+
+-export([new/2, is_empty/1, moves/1]).
+-export([step/1, call/3, serve/3, reply/3, move/3, broken/2]).
+-export([interrupted/1, answered/4, due/1, expire/2]).
+-export_type([stack/0, runner/0, move/0, outcome/0, effect/0]).
+
+-type runner() :: pid().
+-type outcome() :: {ok | error, binary()} | timeout | interrupted | {down, term()}.
+
+%% What a function asks for, or ends with.
+-type move() :: {call, For :: term(), py_term:payload(), timeout()} | {answer, ok | error, py_term:payload()}.
+
+%% A point in monotonic time, in ms.
+-type time() :: now | integer() | infinity.
+
+-type effect() ::
+    {tell, For :: term(), outcome()}
+    | {interrupt, py_frame:id(), Level :: pos_integer()}
+    | {kill, runner()}
+    | {break, term()}.
+
+-record(function, {
+    id :: py_frame:id() | cast,
+    runner :: runner(),
+    move = none :: none | move(),
+    %% Python has returned past it, and takes no answer.
+    passed = false :: boolean(),
+    %% Python is to stop waiting for it; then the time at which it is killed.
+    interrupted = false :: boolean() | {kill, time()}
+}).
+
+-record(abandoned, {
+    until :: integer(),
+    %% When to interrupt it, and how long to wait after an interrupt has missed.
+    retry :: time(),
+    pause :: pos_integer(),
+    asking = false :: boolean()
+}).
+
+-record(call, {
+    id :: py_frame:id(),
+    for :: term(),
+    deadline = infinity :: time(),
+    outcome = none :: none | outcome(),
+    %% Its caller has gone on without the answer, which still has to come.
+    abandoned = none :: none | #abandoned{}
+}).
+
+-record(stack, {
+    kind :: inline | apart,
+    max_nesting :: pos_integer(),
+    next_id = 1 :: py_frame:id(),
+    levels = [] :: [#function{} | #call{}],
+    %% Counts what began and ended; odd while Python waits for a function.
+    moves = 0 :: non_neg_integer(),
+    broken = none :: none | {broken, term()}
+}).
+
+-opaque stack() :: #stack{}.
+
+%% In ms: for Python to end a call that was abandoned; for a function that Python no longer waits for to
+%% end by itself; between two attempts to interrupt, at first and at most.
+-define(GRACE, 5000).
+-define(KILL_AFTER, 150).
+-define(SOON, 20).
+-define(LATE, 640).
+
+-spec new(inline | apart, pos_integer()) -> stack().
+new(Kind, MaxNesting) ->
+    #stack{kind = Kind, max_nesting = MaxNesting}.
+
+-spec is_empty(stack()) -> boolean().
+is_empty(#stack{levels = Levels}) ->
+    Levels =:= [].
+
+-spec moves(stack()) -> non_neg_integer().
+moves(#stack{moves = Moves}) ->
+    Moves.
+
+%% What is next
+
+%% @doc `read': Python speaks next. `wait': a function runs. Otherwise something can be done at once.
+-spec step(stack()) ->
+    read | wait
+    | {tell, For :: term(), outcome(), stack()}
+    | {call, For :: term(), py_term:payload(), timeout(), stack()}
+    | {answer, py_frame:id(), ok | error, py_term:payload(), stack()}
+    | {stop, term()}.
+step(#stack{levels = [], broken = none}) ->
+    read;
+step(#stack{levels = [], broken = {broken, Reason}}) ->
+    {stop, Reason};
+step(#stack{levels = [#call{outcome = none} | _]}) ->
+    read;
+step(#stack{levels = [#call{abandoned = #abandoned{asking = true}} | _]}) ->
+    %% That interrupt would hit the next call of this level.
+    wait;
+step(#stack{levels = [#call{abandoned = #abandoned{}} | _]} = Stack) ->
+    step(pop(Stack));
+step(#stack{levels = [#call{outcome = {down, Reason}}], broken = {broken, _}}) ->
+    {stop, Reason};
+step(#stack{levels = [#call{for = For, outcome = Outcome} | _]} = Stack) ->
+    {tell, For, Outcome, pop(Stack)};
+step(#stack{levels = [#function{move = none} | _]}) ->
+    wait;
+step(#stack{levels = [#function{move = {call, For, Payload, Timeout}} = Top | Rest]} = Stack) ->
+    Stack1 = Stack#stack{levels = [Top#function{move = none} | Rest]},
+    case refusal(Top, Stack) of
+        none -> {call, For, Payload, Timeout, Stack1};
+        Refusal -> {tell, For, Refusal, Stack1}
+    end;
+step(#stack{levels = [#function{id = Id, passed = Passed, move = {answer, _, _}} | _]} = Stack) when Id =:= cast; Passed ->
+    step(pop(Stack));
+step(#stack{levels = [#function{id = Id, move = {answer, Kind, Payload}} | _]} = Stack) ->
+    {answer, Id, Kind, Payload, pop(Stack)}.
+
+%% Python, once interrupted, would take a further call for one of the level around.
+-spec refusal(#function{}, stack()) -> none | outcome().
+refusal(_Function, #stack{broken = {broken, Reason}}) ->
+    {down, Reason};
+refusal(#function{interrupted = Interrupted, passed = Passed}, _Stack) when Interrupted =/= false; Passed ->
+    interrupted;
+refusal(_Function, #stack{levels = Levels, max_nesting = Max}) ->
+    case length([Id || #function{id = Id} <- Levels]) > Max of
+        true -> {error, py_term:encode(py_failure:nesting(Max))};
+        false -> none
+    end.
+
+-spec pop(stack()) -> stack().
+pop(#stack{levels = [_ | Rest]} = Stack) -> count(Stack, Rest).
+
+%% What a context was asked for by the node waits for no function.
+-spec count(stack(), [#function{} | #call{}]) -> stack().
+count(#stack{levels = [#call{}]} = Stack, []) -> Stack#stack{levels = []};
+count(#stack{levels = []} = Stack, [#call{}] = Levels) -> Stack#stack{levels = Levels};
+count(#stack{moves = Moves} = Stack, Levels) -> Stack#stack{levels = Levels, moves = Moves + 1}.
+
+%% What has happened
+
+%% @doc Python is called. Its id is free: an older call of the same one, 2^32 calls ago, stands below.
+-spec call(For :: term(), infinity | integer(), stack()) -> {py_frame:id(), stack()}.
+call(For, Deadline, #stack{next_id = Id, levels = Levels} = Stack) ->
+    Stack1 = count(Stack, [#call{id = Id, for = For, deadline = Deadline} | Levels]),
+    {Id, Stack1#stack{next_id = (Id rem 16#FFFFFFFF) + 1}}.
+
+%% @doc Python has called a function, which that process runs.
+-spec serve(py_frame:id() | cast, runner(), stack()) -> stack().
+serve(Id, Runner, #stack{levels = Levels} = Stack) ->
+    count(Stack, [#function{id = Id, runner = Runner} | Levels]).
+
+%% @doc Python has answered a call. An answer to one further down says that Python has given up on the
+%% functions in between: an exception has ended its wait for them.
+-spec reply(py_frame:id(), outcome(), stack()) -> {ok, [effect()], stack()} | error.
+reply(Id, Outcome, #stack{levels = [#call{id = Id, outcome = none} = Top | Rest]} = Stack) ->
+    {ok, [], Stack#stack{levels = [Top#call{outcome = Outcome} | Rest]}};
+reply(Id, Outcome, #stack{kind = Kind, levels = Levels} = Stack) ->
+    case lists:splitwith(fun(Level) -> not is_awaited(Id, Level) end, Levels) of
+        {_, []} ->
+            error;
+        {Above, [Call | Rest]} ->
+            Passed = [pass(Level) || Level <- Above],
+            Kill = [{kill, Runner} || #function{runner = Runner} <- Above, Kind =:= apart],
+            {ok, Kill, Stack#stack{levels = Passed ++ [Call#call{outcome = Outcome} | Rest]}}
+    end.
+
+-spec is_awaited(py_frame:id(), #function{} | #call{}) -> boolean().
+is_awaited(Id, #call{id = Id, outcome = none}) -> true;
+is_awaited(_Id, _Level) -> false.
+
+-spec pass(#function{} | #call{}) -> #function{} | #call{}.
+pass(#function{} = Function) -> Function#function{passed = true};
+pass(Call) -> Call.
+
+%% @doc A function asks for something, or has ended, maybe by its death. Then the call that it waits for
+%% is abandoned. Those of other processes are ignored.
+-spec move(runner(), move(), stack()) -> stack().
+move(Runner, Move, #stack{levels = Levels} = Stack) ->
+    Stack#stack{levels = moved(Levels, Runner, Move)}.
+
+-spec moved([#function{} | #call{}], runner(), move()) -> [#function{} | #call{}].
+moved([#function{runner = Runner} = Function | Rest], Runner, Move) ->
+    [Function#function{move = Move} | Rest];
+moved([#call{} = Call, #function{runner = Runner} = Function | Rest], Runner, {answer, _, _} = Move) ->
+    [Call#call{deadline = now}, Function#function{move = Move} | Rest];
+moved([Level | Rest], Runner, Move) ->
+    [Level | moved(Rest, Runner, Move)];
+moved([], _Runner, _Move) ->
+    [].
+
+%% @doc Nothing can be said any more. The functions end one after the other.
+-spec broken(term(), stack()) -> stack().
+broken(Reason, #stack{levels = Levels} = Stack) ->
+    Stack#stack{broken = {broken, Reason}, levels = [break(Reason, pass(Level)) || Level <- Levels]}.
+
+-spec break(term(), #function{} | #call{}) -> #function{} | #call{}.
+break(Reason, #call{outcome = none} = Call) -> Call#call{outcome = {down, Reason}};
+break(_Reason, Level) -> Level.
+
+%% Interrupts
+
+%% @doc Python was interrupted in all that it was at. It gives up on each function as soon as it comes to wait
+%% for it, and the function is killed soon after. Functions that begin later are none of those.
+-spec interrupted(stack()) -> stack().
+interrupted(#stack{levels = Levels} = Stack) ->
+    Stack#stack{levels = [interrupt(Level) || Level <- Levels]}.
+
+-spec interrupt(#function{} | #call{}) -> #function{} | #call{}.
+interrupt(#function{interrupted = false} = Function) -> Function#function{interrupted = true};
+interrupt(Level) -> Level.
+
+%% @doc The host has answered an `interrupt': whether it was running that call.
+-spec answered(py_frame:id(), boolean(), integer(), stack()) -> stack().
+answered(Id, Hit, Now, #stack{levels = Levels} = Stack) ->
+    case lists:splitwith(fun(Level) -> not is_asking(Id, Level) end, Levels) of
+        {_, []} ->
+            Stack;
+        {Above, [#call{abandoned = Abandoned} = Call | Rest]} when Hit ->
+            Stopped = Call#call{abandoned = Abandoned#abandoned{asking = false, retry = infinity}},
+            Stack#stack{levels = [interrupt(Level) || Level <- Above] ++ [Stopped | Rest]};
+        {Above, [#call{abandoned = #abandoned{pause = Pause} = Abandoned} = Call | Rest]} ->
+            Again = Abandoned#abandoned{asking = false, retry = Now + Pause, pause = min(2 * Pause, ?LATE)},
+            Stack#stack{levels = Above ++ [Call#call{abandoned = Again} | Rest]}
+    end.
+
+-spec is_asking(py_frame:id(), #function{} | #call{}) -> boolean().
+is_asking(Id, #call{id = Id, abandoned = #abandoned{asking = Asking}}) -> Asking;
+is_asking(_Id, _Level) -> false.
+
+%% Time
+
+%% @doc When {@link expire/2} next has something to do. Inline, an outer call's time runs only when that
+%% call is the youngest again: nothing but its own function could be told.
+-spec due(stack()) -> time().
+due(#stack{levels = []}) -> infinity;
+due(#stack{kind = inline, levels = [Top | Below]}) -> due(Top, Below, true);
+due(#stack{levels = [Top | Below]}) -> earliest(due(Top, Below, true), due_below(Below)).
+
+-spec due_below([#function{} | #call{}]) -> time().
+due_below([]) -> infinity;
+due_below([Level | Below]) -> earliest(due(Level, Below, false), due_below(Below)).
+
+-spec due(#function{} | #call{}, [#function{} | #call{}], boolean()) -> time().
+due(#call{outcome = none, abandoned = none, deadline = Deadline}, _Below, _IsTop) -> Deadline;
+due(#call{outcome = none, abandoned = #abandoned{} = Abandoned}, Below, _IsTop) -> earliest(retry(Abandoned), grace(Abandoned, Below));
+due(#function{interrupted = true}, _Below, true) -> now;
+due(#function{interrupted = {kill, Time}}, _Below, true) -> Time;
+due(_Level, _Below, _IsTop) -> infinity.
+
+-spec retry(#abandoned{}) -> time().
+retry(#abandoned{asking = true}) -> infinity;
+retry(#abandoned{retry = Retry}) -> Retry.
+
+%% A function that needs nothing leaves Python all the time it wants.
+-spec grace(#abandoned{}, [#function{} | #call{}]) -> time().
+grace(#abandoned{until = Until}, [#function{move = Move} | _]) when Move =/= none -> Until;
+grace(_Abandoned, _Below) -> infinity.
+
+-spec earliest(time(), time()) -> time().
+earliest(now, _) -> now;
+earliest(_, now) -> now;
+earliest(A, B) -> min(A, B).
+
+-spec is_due(time(), integer()) -> boolean().
+is_due(now, _Now) -> true;
+is_due(Time, Now) -> Time =< Now.
+
+%% @doc Takes note of the time.
+-spec expire(integer(), stack()) -> {[effect()], stack()}.
+expire(_Now, #stack{levels = []} = Stack) ->
+    {[], Stack};
+expire(Now, #stack{kind = Kind, levels = [Top | Below]} = Stack) ->
+    {Effects, Top1} = expire(Now, Top, Below, true, Kind),
+    {More, Below1} = case Kind of inline -> {[], Below}; apart -> expire_below(Now, Below) end,
+    {Effects ++ More, Stack#stack{levels = [Top1 | Below1]}}.
+
+-spec expire_below(integer(), [#function{} | #call{}]) -> {[effect()], [#function{} | #call{}]}.
+expire_below(_Now, []) ->
+    {[], []};
+expire_below(Now, [Level | Below]) ->
+    {Effects, Level1} = expire(Now, Level, Below, false, apart),
+    {More, Below1} = expire_below(Now, Below),
+    {Effects ++ More, [Level1 | Below1]}.
+
+-spec expire(integer(), #function{} | #call{}, [#function{} | #call{}], boolean(), inline | apart) ->
+    {[effect()], #function{} | #call{}}.
+expire(Now, Level, Below, IsTop, Kind) ->
+    case is_due(due(Level, Below, IsTop), Now) of
+        true -> expired(Now, Level, Below, Kind);
+        false -> {[], Level}
+    end.
+
+-spec expired(integer(), #function{} | #call{}, [#function{} | #call{}], inline | apart) -> {[effect()], #function{} | #call{}}.
+expired(Now, #call{abandoned = none, for = For} = Call, _Below, Kind) ->
+    %% Python can be interrupted in a context alone.
+    Retry = case Kind of apart -> now; inline -> infinity end,
+    {[{tell, For, timeout}], Call#call{abandoned = #abandoned{until = Now + ?GRACE, retry = Retry, pause = ?SOON}}};
+expired(Now, #call{id = Id, abandoned = Abandoned} = Call, Below, _Kind) ->
+    case is_due(retry(Abandoned), Now) of
+        true -> {[{interrupt, Id, level(Below)}], Call#call{abandoned = Abandoned#abandoned{asking = true}}};
+        false -> {[{break, timeout}], Call}
+    end;
+expired(Now, #function{interrupted = true} = Function, _Below, _Kind) ->
+    {[], Function#function{interrupted = {kill, Now + ?KILL_AFTER}}};
+expired(_Now, #function{runner = Runner} = Function, _Below, _Kind) ->
+    {[{kill, Runner}], Function#function{interrupted = {kill, infinity}}}.
+
+%% Of how many calls, one within the other, Python is at the innermost of those up to that one.
+-spec level([#function{} | #call{}]) -> pos_integer().
+level(Below) ->
+    1 + length([Id || #call{id = Id, outcome = none} <- Below]).
