@@ -89,28 +89,28 @@ moves(#stack{moves = Moves}) ->
 
 %% @doc `read': Python speaks next. `wait': a function runs. Otherwise something can be done at once.
 -spec step(stack()) ->
-    read | wait
+    {read | wait, stack()}
     | {tell, For :: term(), outcome(), stack()}
     | {call, For :: term(), py_term:payload(), timeout(), stack()}
     | {answer, py_frame:id(), ok | error, py_term:payload(), stack()}
     | {stop, term()}.
-step(#stack{levels = [], broken = none}) ->
-    read;
+step(#stack{levels = [], broken = none} = Stack) ->
+    {read, Stack};
 step(#stack{levels = [], broken = {broken, Reason}}) ->
     {stop, Reason};
-step(#stack{levels = [#call{outcome = none} | _]}) ->
-    read;
-step(#stack{levels = [#call{abandoned = #abandoned{asking = true}} | _]}) ->
+step(#stack{levels = [#call{outcome = none} | _]} = Stack) ->
+    {read, Stack};
+step(#stack{levels = [#call{abandoned = #abandoned{asking = true}} | _]} = Stack) ->
     %% That interrupt would hit the next call of this level.
-    wait;
+    {wait, Stack};
 step(#stack{levels = [#call{abandoned = #abandoned{}} | _]} = Stack) ->
     step(pop(Stack));
 step(#stack{levels = [#call{outcome = {down, Reason}}], broken = {broken, _}}) ->
     {stop, Reason};
 step(#stack{levels = [#call{for = For, outcome = Outcome} | _]} = Stack) ->
     {tell, For, Outcome, pop(Stack)};
-step(#stack{levels = [#function{move = none} | _]}) ->
-    wait;
+step(#stack{levels = [#function{move = none} | _]} = Stack) ->
+    {wait, Stack};
 step(#stack{levels = [#function{move = {call, For, Payload, Timeout}} = Top | Rest]} = Stack) ->
     Stack1 = Stack#stack{levels = [Top#function{move = none} | Rest]},
     case refusal(Top, Stack) of

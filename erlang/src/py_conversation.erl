@@ -89,10 +89,10 @@ runners(#conversation{monitors = Monitors}) ->
     | {stop, term(), conversation()}.
 next(#conversation{stack = Stack} = Conversation) ->
     case py_call_stack:step(Stack) of
-        read ->
-            read(publish(Conversation));
-        wait ->
-            {wait, none, publish(Conversation)};
+        {read, Stack1} ->
+            read(publish(Conversation#conversation{stack = Stack1}));
+        {wait, Stack1} ->
+            {wait, none, publish(Conversation#conversation{stack = Stack1})};
         {tell, For, Outcome, Stack1} ->
             {tell, For, Outcome, publish(Conversation#conversation{stack = Stack1})};
         {answer, Id, Kind, Payload, Stack1} ->
