@@ -6,6 +6,9 @@
 
 -include_lib("kernel/include/logger.hrl").
 
+%% Smaller payloads fit any heap that the setting max_heap_size allows.
+-define(LARGE, 16#1000).
+
 -type result() :: {ok, term()} | {error, py_failure:failure()}.
 
 %% @doc Does what the payload of a call or cast frame asks for.
@@ -26,12 +29,19 @@ cast(Payload, Policy) ->
 
 %% @doc What a call or cast frame asks for.
 -spec decode(binary(), py_term:policy()) -> {ok, {Target :: term(), Args :: term()}} | {error, py_failure:failure()}.
+decode(Payload, Policy) when byte_size(Payload) < ?LARGE ->
+    pair(py_term:decode(Payload, Policy));
 decode(Payload, Policy) ->
-    case py_term:decode(Payload, Policy) of
-        {ok, {Target, Args}} -> {ok, {Target, Args}};
-        {ok, _Other} -> {error, py_failure:bad_term(<<"a call is a pair of a target and a list of arguments">>)};
-        {error, Failure} -> {error, Failure}
+    Max = py_settings:get(max_heap_size),
+    case py_footprint:fits(Payload, Max) of
+        true -> pair(py_term:decode(Payload, Policy));
+        false -> {error, py_failure:footprint(Max)}
     end.
+
+-spec pair({ok, term()} | {error, py_failure:failure()}) -> {ok, {Target :: term(), Args :: term()}} | {error, py_failure:failure()}.
+pair({ok, {Target, Args}}) -> {ok, {Target, Args}};
+pair({ok, _Other}) -> {error, py_failure:bad_term(<<"a call is a pair of a target and a list of arguments">>)};
+pair({error, Failure}) -> {error, Failure}.
 
 %% @doc Does what a call asks for. Never fails: whatever the registered function does short of ending its process becomes an error.
 -spec run(term(), term()) -> result().
@@ -66,10 +76,13 @@ shrunk(Kind, Term, Limit, MaxFrame, Besides) ->
     {ok, Payload} = py_term:encode(py_failure:shrink(Kind, Term, Limit), MaxFrame, Besides),
     {error, Payload}.
 
-%% @doc Spawn options of a process for a function.
--spec limits() -> [{max_heap_size, map()}].
+%% @doc Spawn options of a process for functions: one that outgrows its heap is killed, and the emulator logs it.
+-spec limits() -> [{max_heap_size, #{size := pos_integer(), kill := true, error_logger := true}}].
 limits() ->
-    [].
+    case py_settings:get(max_heap_size) of
+        0 -> [];
+        Words -> [{max_heap_size, #{size => Words, kill => true, error_logger => true}}]
+    end.
 
 -spec apply_target(py_registry:target(), [term()]) -> result().
 apply_target(Target, Args) ->

@@ -144,6 +144,7 @@ conversation({context, _}, #{activity := Activity}, Channel, Options) ->
     process_flag(trap_exit, true),
     py_conversation:new(Channel, Options#{activity => Activity});
 conversation(_Role, _Info, Channel, Options) ->
+    _ = [process_flag(Flag, Value) || {Flag, Value} <- py_function:limits()],
     py_conversation:new(Channel, Options).
 
 %% Loop

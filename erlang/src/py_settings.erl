@@ -15,6 +15,7 @@
     max_nesting := pos_integer(),
     max_async := pos_integer(),
     max_frame := pos_integer(),
+    max_heap_size := non_neg_integer(),
     poll := non_neg_integer(),
     socket := undefined | string(),
     env := [{string(), string() | false}],
@@ -24,6 +25,9 @@
 
 %% Long enough for any failure to be told in full text.
 -define(LEAST_FRAME, 16#10000).
+
+%% In words, as in Erlang's flag of the name: a process has other things on its heap than a call.
+-define(LEAST_HEAP, 16#10000).
 
 %% @doc Reads and checks the application's environment; an error says which setting is wrong, and what it should be.
 -spec load() -> {ok, settings()} | {error, {bad_setting, atom(), binary()}}.
@@ -76,6 +80,7 @@ defaults() ->
         max_nesting => 100,
         max_async => 1000,
         max_frame => 64 * 1024 * 1024,
+        max_heap_size => 512 * 1024 * 1024,
         poll => 25,
         socket => undefined,
         env => [],
@@ -90,6 +95,8 @@ wrong(Name, Value) when Name =:= contexts; Name =:= max_contexts; Name =:= max_w
     unless(is_integer(Value) andalso Value >= 1, "an integer from 1");
 wrong(max_frame, Value) ->
     unless(is_integer(Value) andalso Value >= ?LEAST_FRAME andalso Value =< 16#FFFFFFFF, "an integer from 65536 to 4294967295");
+wrong(max_heap_size, Value) ->
+    unless(Value =:= 0 orelse is_integer(Value) andalso Value >= ?LEAST_HEAP, "0 for no limit, or an integer from 65536 (words)");
 wrong(create_atoms, Value) ->
     unless(is_boolean(Value), "true or false");
 wrong(env, Value) ->

@@ -282,6 +282,7 @@ said_text({Kind, Id, Atom}) when is_atom(Atom) -> {Kind, Id, atom_to_binary(Atom
 interrupted_before(_) ->
     {Socket, Handler, Request} = at_work(),
     ok = py_handler:interrupted(Handler),
+    _ = sys:get_status(Handler),
     call(Socket, 1, <<"hold">>, []),
     First = held(),
     {error, timeout} = socket:recv(Socket, 0, 300),
