@@ -225,8 +225,9 @@ answered(Id, Hit, Now, #stack{levels = Levels} = Stack) ->
         {Above, [#call{abandoned = Abandoned} = Call | Rest]} when Hit ->
             Stopped = Call#call{abandoned = Abandoned#abandoned{asking = false, retry = infinity}},
             Stack#stack{levels = [interrupt(Level) || Level <- Above] ++ [Stopped | Rest]};
-        {Above, [#call{abandoned = #abandoned{pause = Pause} = Abandoned} = Call | Rest]} ->
-            Again = Abandoned#abandoned{asking = false, retry = Now + Pause, pause = min(2 * Pause, ?LATE)},
+        {Above, [#call{abandoned = #abandoned{until = Until, pause = Pause} = Abandoned} = Call | Rest]} ->
+            Retry = case Now < Until of true -> Now + Pause; false -> infinity end,
+            Again = Abandoned#abandoned{asking = false, retry = Retry, pause = min(2 * Pause, ?LATE)},
             Stack#stack{levels = Above ++ [Call#call{abandoned = Again} | Rest]}
     end.
 

@@ -20,8 +20,8 @@
     policy :: py_term:policy(),
     calls = 0 :: non_neg_integer(),
     space = none :: space(),
-    %% Where the moves of the stack are told, for whom that interests.
-    activity = none :: none | atomics:atomics_ref(),
+    %% Apart, the moves of the stack. Inline, 1 while a function runs with an abandoned call of Python outstanding.
+    activity :: atomics:atomics_ref(),
     %% The processes of functions, while they run apart.
     monitors = #{} :: #{pid() => reference()},
     %% The message of the socket that is awaited.
@@ -54,8 +54,7 @@
 -spec new(py_channel:channel(), #{max_frame := pos_integer(), policy := py_term:policy(), activity => atomics:atomics_ref()}) ->
     conversation().
 new(Channel, #{max_frame := MaxFrame, policy := Policy} = Options) ->
-    Activity = maps:get(activity, Options, none),
-    Kind = case Activity of none -> inline; _ -> apart end,
+    {Kind, Activity} = case Options of #{activity := Given} -> {apart, Given}; #{} -> {inline, atomics:new(1, [])} end,
     Stack = py_call_stack:new(Kind, py_settings:get(max_nesting)),
     #conversation{channel = Channel, stack = Stack, kind = Kind, max_frame = MaxFrame, policy = Policy, activity = Activity}.
 
@@ -156,7 +155,7 @@ break(Reason, #conversation{channel = Channel, stack = Stack} = Conversation) ->
     Conversation#conversation{handle = none, stack = py_call_stack:broken(Reason, Stack)}.
 
 -spec publish(conversation()) -> conversation().
-publish(#conversation{activity = none} = Conversation) ->
+publish(#conversation{kind = inline} = Conversation) ->
     Conversation;
 publish(#conversation{activity = Activity, stack = Stack} = Conversation) ->
     ok = atomics:put(Activity, 1, py_call_stack:moves(Stack)),
@@ -181,10 +180,20 @@ run_here(cast, Payload, #conversation{policy = Policy, stack = Stack} = Conversa
 run_here(_Id, Payload, #conversation{policy = Policy, max_frame = MaxFrame} = Conversation) ->
     put(?KEY, Conversation),
     Result = py_function:perform(Payload, Policy),
-    %% A function that clears its process dictionary takes our entry with it; between calls nothing in it has changed.
-    #conversation{stack = Stack} = Conversation1 = case erase(?KEY) of #conversation{} = Kept -> Kept; _ -> Conversation end,
+    #conversation{stack = Stack} = Conversation1 = take_back(erase(?KEY), Conversation),
     {Kind, Answer} = py_function:answer(Result, MaxFrame),
     Conversation1#conversation{stack = py_call_stack:move(self(), {answer, Kind, Answer}, Stack)}.
+
+%% A function that clears its process dictionary takes our entry with it. Between calls nothing in it changes, but what is known of an
+%% abandoned call cannot be found again.
+-spec take_back(undefined | conversation(), conversation()) -> conversation().
+take_back(#conversation{} = Kept, _Before) ->
+    Kept;
+take_back(_Erased, #conversation{activity = Outstanding} = Before) ->
+    case atomics:get(Outstanding, 1) of
+        0 -> Before;
+        1 -> break(process_dictionary_erased, Before)
+    end.
 
 -spec cast(binary(), py_term:policy()) -> py_call_stack:move().
 cast(Payload, Policy) ->
@@ -285,7 +294,8 @@ nested(Payload, Timeout) ->
         #conversation{stack = Stack} = Conversation ->
             _ = erase(?KEY),
             Asked = Conversation#conversation{stack = py_call_stack:move(self(), {call, inline, Payload, Timeout}, Stack)},
-            {Outcome, Conversation1} = await(Asked),
+            {Outcome, #conversation{stack = Stack1, activity = Outstanding} = Conversation1} = await(Asked),
+            ok = atomics:put(Outstanding, 1, case py_call_stack:step(Stack1) of {wait, _} -> 0; _ -> 1 end),
             put(?KEY, Conversation1),
             Outcome
     end.
