@@ -1,10 +1,11 @@
-%% @doc The calls of one channel that wait inside each other, youngest first (PROTOCOL.md, section 4). Pure.
+%% @doc The nested calls of one channel, youngest first (PROTOCOL.md, section 4). Pure.
 %%
-%% Calls of Python and functions of the node take turns in it: a context's stack begins with the call
-%% that the node asked for, a thread's with the function that Python called. {@link step/1} says what is
-%% to be done next; {@link expire/2} what is to be done because of the time.
+%% Calls of Python and functions of the node take turns in the stack. The node's call is at the
+%% bottom for a context, Python's for a thread. {@link step/1} gives the next action, {@link
+%% expire/2} the actions due by the clock.
 %%
-%% A function runs in a process of its own (`apart'), which can be killed, or in the handler (`inline').
+%% A function runs `inline', in the handler, or `apart', in a process of its own. Only the second
+%% kind can be killed alone.
 -module(py_call_stack).
 
 -export([new/2, is_empty/1, moves/1]).
@@ -15,7 +16,7 @@
 -type runner() :: pid().
 -type outcome() :: {ok | error, binary()} | timeout | interrupted | {down, term()}.
 
-%% What a function asks for, or ends with.
+%% A function calls Python, or ends.
 -type move() :: {call, For :: term(), py_term:payload(), timeout()} | {answer, ok | error, py_term:payload()}.
 
 %% A point in monotonic time, in ms.
@@ -31,15 +32,15 @@
     id :: py_frame:id() | cast,
     runner :: runner(),
     move = none :: none | move(),
-    %% Python has returned past it, and takes no answer.
+    %% Python has given up on the function and takes no answer.
     passed = false :: boolean(),
-    %% Python is to stop waiting for it; then the time at which it is killed.
+    %% Python stops waiting for the function; once it has, the time to kill it.
     interrupted = false :: boolean() | {kill, time()}
 }).
 
 -record(abandoned, {
     until :: integer(),
-    %% When to interrupt it, and how long to wait after an interrupt has missed.
+    %% The time of the next interrupt, and the pause after one has missed.
     retry :: time(),
     pause :: pos_integer(),
     asking = false :: boolean()
@@ -50,7 +51,7 @@
     for :: term(),
     deadline = infinity :: time(),
     outcome = none :: none | outcome(),
-    %% Its caller has gone on without the answer, which still has to come.
+    %% The function went on without the answer. Python still owes it.
     abandoned = none :: none | #abandoned{}
 }).
 
@@ -59,15 +60,15 @@
     max_nesting :: pos_integer(),
     next_id = 1 :: py_frame:id(),
     levels = [] :: [#function{} | #call{}],
-    %% Counts what began and ended; odd while Python waits for a function.
+    %% The number of pushes and pops: odd while Python waits for a function.
     moves = 0 :: non_neg_integer(),
     broken = none :: none | {broken, term()}
 }).
 
 -opaque stack() :: #stack{}.
 
-%% In ms: for Python to end a call that was abandoned; for a function that Python no longer waits for to
-%% end by itself; between two attempts to interrupt, at first and at most.
+%% In ms: the time Python has to end an abandoned call, and an interrupted function to end by
+%% itself; the first and the longest pause between interrupts.
 -define(GRACE, 5000).
 -define(KILL_AFTER, 150).
 -define(SOON, 20).
@@ -87,7 +88,7 @@ moves(#stack{moves = Moves}) ->
 
 %% What is next
 
-%% @doc `read': Python speaks next. `wait': a function runs. Otherwise something can be done at once.
+%% @doc The next action. `read': Python speaks next. `wait': a function runs.
 -spec step(stack()) ->
     {read | wait, stack()}
     | {tell, For :: term(), outcome(), stack()}
@@ -101,7 +102,7 @@ step(#stack{levels = [], broken = {broken, Reason}}) ->
 step(#stack{levels = [#call{outcome = none} | _]} = Stack) ->
     {read, Stack};
 step(#stack{levels = [#call{abandoned = #abandoned{asking = true}} | _]} = Stack) ->
-    %% That interrupt would hit the next call of this level.
+    %% An interrupt under way would hit the next call of this level.
     {wait, Stack};
 step(#stack{levels = [#call{abandoned = #abandoned{}} | _]} = Stack) ->
     step(pop(Stack));
@@ -122,7 +123,7 @@ step(#stack{levels = [#function{id = Id, passed = Passed, move = {answer, _, _}}
 step(#stack{levels = [#function{id = Id, move = {answer, Kind, Payload}} | _]} = Stack) ->
     {answer, Id, Kind, Payload, pop(Stack)}.
 
-%% Python, once interrupted, would take a further call for one of the level around.
+%% Interrupted Python would run a further call as one of an outer level.
 -spec refusal(#function{}, stack()) -> none | outcome().
 refusal(_Function, #stack{broken = {broken, Reason}}) ->
     {down, Reason};
@@ -137,7 +138,7 @@ refusal(_Function, #stack{levels = Levels, max_nesting = Max}) ->
 -spec pop(stack()) -> stack().
 pop(#stack{levels = [_ | Rest]} = Stack) -> count(Stack, Rest).
 
-%% What a context was asked for by the node waits for no function.
+%% The bottom call of a context does not count: Python waits for no function yet.
 -spec count(stack(), [#function{} | #call{}]) -> stack().
 count(#stack{levels = [#call{}]} = Stack, []) -> Stack#stack{levels = []};
 count(#stack{levels = []} = Stack, [#call{}] = Levels) -> Stack#stack{levels = Levels};
@@ -145,19 +146,20 @@ count(#stack{moves = Moves} = Stack, Levels) -> Stack#stack{levels = Levels, mov
 
 %% What has happened
 
-%% @doc Python is called. Its id is free: an older call of the same one, 2^32 calls ago, stands below.
+%% @doc Pushes a call of Python. An equal id, 2^32 calls old, may stand below: replies match from
+%% the top.
 -spec call(For :: term(), infinity | integer(), stack()) -> {py_frame:id(), stack()}.
 call(For, Deadline, #stack{next_id = Id, levels = Levels} = Stack) ->
     Stack1 = count(Stack, [#call{id = Id, for = For, deadline = Deadline} | Levels]),
     {Id, Stack1#stack{next_id = (Id rem 16#FFFFFFFF) + 1}}.
 
-%% @doc Python has called a function, which that process runs.
+%% @doc Pushes a function of the node, run by that process.
 -spec serve(py_frame:id() | cast, runner(), stack()) -> stack().
 serve(Id, Runner, #stack{levels = Levels} = Stack) ->
     count(Stack, [#function{id = Id, runner = Runner} | Levels]).
 
-%% @doc Python has answered a call. An answer to one further down says that Python has given up on the
-%% functions in between: an exception has ended its wait for them.
+%% @doc Python has answered a call. A reply to an outer call passes the functions above it: an
+%% exception has ended Python's wait for them.
 -spec reply(py_frame:id(), outcome(), stack()) -> {ok, [effect()], stack()} | error.
 reply(Id, Outcome, #stack{levels = [#call{id = Id, outcome = none} = Top | Rest]} = Stack) ->
     {ok, [], Stack#stack{levels = [Top#call{outcome = Outcome} | Rest]}};
@@ -179,8 +181,8 @@ is_awaited(_Id, _Level) -> false.
 pass(#function{} = Function) -> Function#function{passed = true};
 pass(Call) -> Call.
 
-%% @doc A function asks for something, or has ended, maybe by its death. Then the call that it waits for
-%% is abandoned. Those of other processes are ignored.
+%% @doc Notes a function's call of Python, or its end. The death of a function abandons its nested
+%% call. Moves of unknown processes are ignored.
 -spec move(runner(), move(), stack()) -> stack().
 move(Runner, Move, #stack{levels = Levels} = Stack) ->
     Stack#stack{levels = moved(Levels, Runner, Move)}.
@@ -195,7 +197,7 @@ moved([Level | Rest], Runner, Move) ->
 moved([], _Runner, _Move) ->
     [].
 
-%% @doc Nothing can be said any more. The functions end one after the other.
+%% @doc The channel is lost. Nested calls fail, and the functions end one after the other.
 -spec broken(term(), stack()) -> stack().
 broken(Reason, #stack{levels = Levels} = Stack) ->
     Stack#stack{broken = {broken, Reason}, levels = [break(Reason, pass(Level)) || Level <- Levels]}.
@@ -206,8 +208,8 @@ break(_Reason, Level) -> Level.
 
 %% Interrupts
 
-%% @doc Python was interrupted in all that it was at. It gives up on each function as soon as it comes to wait
-%% for it, and the function is killed soon after. Functions that begin later are none of those.
+%% @doc Python was interrupted down to the bottom call. Each function of the stack has a short time
+%% to end once Python waits for it, and is then killed. A function begun later is left alone.
 -spec interrupted(stack()) -> stack().
 interrupted(#stack{levels = Levels} = Stack) ->
     Stack#stack{levels = [interrupt(Level) || Level <- Levels]}.
@@ -216,7 +218,7 @@ interrupted(#stack{levels = Levels} = Stack) ->
 interrupt(#function{interrupted = false} = Function) -> Function#function{interrupted = true};
 interrupt(Level) -> Level.
 
-%% @doc The host has answered an `interrupt': whether it was running that call.
+%% @doc Takes the host's answer to an `interrupt': `true' if Python was running that call.
 -spec answered(py_frame:id(), boolean(), integer(), stack()) -> stack().
 answered(Id, Hit, Now, #stack{levels = Levels} = Stack) ->
     case lists:splitwith(fun(Level) -> not is_asking(Id, Level) end, Levels) of
@@ -237,8 +239,8 @@ is_asking(_Id, _Level) -> false.
 
 %% Time
 
-%% @doc When {@link expire/2} next has something to do. Inline, an outer call's time runs only when that
-%% call is the youngest again: nothing but its own function could be told.
+%% @doc The time of the next {@link expire/2}. Inline, only the youngest call can time out: the
+%% function of an outer call is not the one running.
 -spec due(stack()) -> time().
 due(#stack{levels = []}) -> infinity;
 due(#stack{kind = inline, levels = [Top | Below]}) -> due(Top, Below, true);
@@ -259,7 +261,7 @@ due(_Level, _Below, _IsTop) -> infinity.
 retry(#abandoned{asking = true}) -> infinity;
 retry(#abandoned{retry = Retry}) -> Retry.
 
-%% A function that needs nothing leaves Python all the time it wants.
+%% Python has no limit until the function needs the channel.
 -spec grace(#abandoned{}, [#function{} | #call{}]) -> time().
 grace(#abandoned{until = Until}, [#function{move = Move} | _]) when Move =/= none -> Until;
 grace(_Abandoned, _Below) -> infinity.
@@ -273,7 +275,7 @@ earliest(A, B) -> min(A, B).
 is_due(now, _Now) -> true;
 is_due(Time, Now) -> Time =< Now.
 
-%% @doc Takes note of the time.
+%% @doc Does what is due.
 -spec expire(integer(), stack()) -> {[effect()], stack()}.
 expire(_Now, #stack{levels = []} = Stack) ->
     {[], Stack};
@@ -300,7 +302,7 @@ expire(Now, Level, Below, IsTop, Kind) ->
 
 -spec expired(integer(), #function{} | #call{}, [#function{} | #call{}], inline | apart) -> {[effect()], #function{} | #call{}}.
 expired(Now, #call{abandoned = none, for = For} = Call, _Below, Kind) ->
-    %% Python can be interrupted in a context alone.
+    %% The host can interrupt contexts, no plain threads.
     Retry = case Kind of apart -> now; inline -> infinity end,
     {[{tell, For, timeout}], Call#call{abandoned = #abandoned{until = Now + ?GRACE, retry = Retry, pause = ?SOON}}};
 expired(Now, #call{id = Id, abandoned = Abandoned} = Call, Below, _Kind) ->
@@ -313,7 +315,7 @@ expired(Now, #function{interrupted = true} = Function, _Below, _Kind) ->
 expired(_Now, #function{runner = Runner} = Function, _Below, _Kind) ->
     {[{kill, Runner}], Function#function{interrupted = {kill, infinity}}}.
 
-%% Of how many calls, one within the other, Python is at the innermost of those up to that one.
+%% The level of a call as Python counts: answered calls below it are over.
 -spec level([#function{} | #call{}]) -> pos_integer().
 level(Below) ->
     1 + length([Id || #call{id = Id, outcome = none} <- Below]).

@@ -1,9 +1,10 @@
-%% @doc Calls over a channel, either way, nested like a stack (PROTOCOL.md, section 4). {@link py_call_stack} decides, this does.
+%% @doc Calls over a channel, either way, nested like a stack (PROTOCOL.md, section 4).
+%% {@link py_call_stack} decides, this module acts.
 %%
-%% The handler keeps the conversation. A thread's function runs in the handler itself, with the conversation
-%% in its process dictionary meanwhile: that is how a `py:call' in it finds the very Python thread that waits
-%% for it. A context's function runs in a process of its own, a runner, which asks the handler by message:
-%% it can be killed at any moment, and nothing is lost with it.
+%% The handler keeps the conversation. It runs a thread's function itself and meanwhile keeps the
+%% conversation in its process dictionary, for a `py:call' made by the function. A context's
+%% function runs in a process of its own, the runner, and asks the handler by message. A runner can
+%% be killed at any moment: it holds no state of the channel.
 -module(py_conversation).
 
 -export([new/2, channel/1, calls/1, is_idle/1, runners/1]).
@@ -20,17 +21,17 @@
     policy :: py_term:policy(),
     calls = 0 :: non_neg_integer(),
     space = none :: space(),
-    %% Apart, the moves of the stack. Inline, 1 while a function runs with an abandoned call of Python outstanding.
+    %% Apart: the moves of the stack. Inline: 1 while an abandoned call is outstanding.
     activity :: atomics:atomics_ref(),
-    %% The processes of functions, while they run apart.
+    %% Runners and their monitors.
     monitors = #{} :: #{pid() => reference()},
-    %% The message of the socket that is awaited.
+    %% The handle of the awaited socket message.
     handle = none :: none | reference(),
-    %% Whether a large frame has passed since the last collection.
+    %% A large frame has passed since the last collection.
     large = false :: boolean()
 }).
 
-%% What a runner has in its dictionary.
+%% A runner keeps this in its dictionary.
 -record(runner, {handler :: pid(), space :: space()}).
 
 -opaque conversation() :: #conversation{}.
@@ -38,7 +39,8 @@
 %% What became of a call of Python: the payload of its ok or error frame, or neither.
 -type outcome() :: py_call_stack:outcome().
 
-%% Whose namespace Python code runs in: that of a process of the node, or the Python program's own `__main__'.
+%% Whose namespace Python code runs in: that of a process of the node, or the Python program's own
+%% `__main__'.
 -type space() :: none | pid().
 
 %% Who asked for a call of Python: the handler, a runner, or a function inline.
@@ -46,11 +48,11 @@
 
 -define(KEY, '$py_conversation').
 
-%% A payload of so many bytes is large; and for how many ms a handler is idle before it lets go of what such have left.
+%% The least size of a large payload, and the idle time before a collection, in ms.
 -define(LARGE, 16#1000).
 -define(IDLE, 1000).
 
-%% @doc `activity' makes it one of a context, whose functions run apart.
+%% @doc A conversation; with `activity' a context's, which runs functions apart.
 -spec new(py_channel:channel(), #{max_frame := pos_integer(), policy := py_term:policy(), activity => atomics:atomics_ref()}) ->
     conversation().
 new(Channel, #{max_frame := MaxFrame, policy := Policy} = Options) ->
@@ -67,25 +69,27 @@ channel(#conversation{channel = Channel}) ->
 calls(#conversation{calls = Calls}) ->
     Calls.
 
-%% @doc Whether neither side waits for an answer.
+%% @doc `true' if neither side waits for an answer.
 -spec is_idle(conversation()) -> boolean().
 is_idle(#conversation{stack = Stack}) ->
     py_call_stack:is_empty(Stack).
 
-%% @doc The processes of functions that run apart.
+%% @doc The runners.
 -spec runners(conversation()) -> [pid()].
 runners(#conversation{monitors = Monitors}) ->
     maps:keys(Monitors).
 
 %% What is next
 
-%% @doc Does all that can be done at once. Then the caller serves a frame; or tells an outcome to who asked for it; or waits for the message
-%% `{'$socket', _, select, Handle}' (or `abort') and for those of runners.
--spec next(conversation()) ->
+-type next() ::
     {serve, py_frame:frame(), conversation()}
     | {tell, for(), outcome(), conversation()}
     | {wait, none | reference(), conversation()}
     | {stop, term(), conversation()}.
+
+%% @doc Does everything possible at once. The caller then serves a frame, tells an outcome, or waits
+%% for a message: `{'$socket', _, select, Handle}', `abort' in its place, or one of a runner.
+-spec next(conversation()) -> next().
 next(#conversation{stack = Stack} = Conversation) ->
     case py_call_stack:step(Stack) of
         {read, Stack1} ->
@@ -103,11 +107,7 @@ next(#conversation{stack = Stack} = Conversation) ->
             {stop, Reason, Conversation}
     end.
 
--spec read(conversation()) ->
-    {serve, py_frame:frame(), conversation()}
-    | {tell, for(), outcome(), conversation()}
-    | {wait, none | reference(), conversation()}
-    | {stop, term(), conversation()}.
+-spec read(conversation()) -> next().
 read(#conversation{handle = Handle} = Conversation) when Handle =/= none ->
     {wait, Handle, Conversation};
 read(#conversation{channel = Channel} = Conversation) ->
@@ -143,12 +143,12 @@ send(Kind, Id, Payload, #conversation{channel = Channel} = Conversation) ->
         {error, Reason} -> break(Reason, Conversation)
     end.
 
-%% @doc For the message of the socket.
+%% @doc Takes the `select' message of the socket.
 -spec ready(conversation()) -> conversation().
 ready(Conversation) ->
     Conversation#conversation{handle = none}.
 
-%% @doc Nobody can say anything any more.
+%% @doc Gives the channel up.
 -spec break(term(), conversation()) -> conversation().
 break(Reason, #conversation{channel = Channel, stack = Stack} = Conversation) ->
     ok = py_channel:close(Channel),
@@ -163,7 +163,7 @@ publish(#conversation{activity = Activity, stack = Stack} = Conversation) ->
 
 %% Calls of functions
 
-%% @doc Runs what a call or cast frame asks for: here, or in a runner.
+%% @doc Runs the function of a call or cast frame, here or in a runner.
 -spec serve(py_frame:frame(), conversation()) -> conversation().
 serve({Kind, Id, Payload}, #conversation{stack = Stack, calls = Calls, kind = Where} = Conversation) ->
     Name = case Kind of call -> Id; cast -> cast end,
@@ -184,8 +184,9 @@ run_here(_Id, Payload, #conversation{policy = Policy, max_frame = MaxFrame} = Co
     {Kind, Answer} = py_function:answer(Result, MaxFrame),
     Conversation1#conversation{stack = py_call_stack:move(self(), {answer, Kind, Answer}, Stack)}.
 
-%% A function that clears its process dictionary takes our entry with it. Between calls nothing in it changes, but what is known of an
-%% abandoned call cannot be found again.
+%% A function may clear its process dictionary, with the conversation in it. The one of before
+%% serves as well, unless an abandoned call is outstanding: its reply would be taken for another
+%% one.
 -spec take_back(undefined | conversation(), conversation()) -> conversation().
 take_back(#conversation{} = Kept, _Before) ->
     Kept;
@@ -200,7 +201,8 @@ cast(Payload, Policy) ->
     ok = py_function:cast(Payload, Policy),
     {answer, ok, <<>>}.
 
-%% Linked, so that it ends with the handler, which traps exits; and monitored, as a function may unlink.
+%% The link ends the runner with the handler. The monitor tells of its end even if the function
+%% unlinks.
 -spec start_runner(py_frame:id() | cast, binary(), conversation()) -> conversation().
 start_runner(Name, Payload, #conversation{policy = Policy, max_frame = MaxFrame, space = Space, monitors = Monitors, stack = Stack} = Conversation) ->
     Handler = self(),
@@ -225,7 +227,7 @@ run_apart(Handler, Space, Payload, Policy, MaxFrame) ->
     {Kind, Answer} = py_function:answer(py_function:perform(Payload, Policy), MaxFrame),
     {answer, Kind, Answer}.
 
-%% @doc For the message `{py_conversation, moved, Runner, Move}': a runner asks for something, or is through.
+%% @doc Takes the message `{py_conversation, moved, Runner, Move}' of a runner.
 -spec moved(pid(), py_call_stack:move(), conversation()) -> conversation().
 moved(Runner, {call, _, _, _} = Move, #conversation{stack = Stack} = Conversation) ->
     Conversation#conversation{stack = py_call_stack:move(Runner, Move, Stack)};
@@ -238,8 +240,8 @@ moved(Runner, Move, #conversation{stack = Stack, monitors = Monitors} = Conversa
             Conversation
     end.
 
-%% @doc For the message `{'DOWN', Monitor, process, Runner, Reason}'; `false' when it is none of a runner. One that dies fails its call,
-%% as an exit of its function does.
+%% @doc Takes the message `{'DOWN', Monitor, process, Runner, Reason}'; `false' if it is no
+%% runner's. Its death fails the call, as an exit in the function does.
 -spec ended(reference(), pid(), term(), conversation()) -> {true, conversation()} | false.
 ended(Monitor, Runner, Reason, #conversation{stack = Stack, monitors = Monitors, max_frame = MaxFrame} = Conversation) ->
     case Monitors of
@@ -252,20 +254,21 @@ ended(Monitor, Runner, Reason, #conversation{stack = Stack, monitors = Monitors,
             false
     end.
 
-%% Its link tells of its death too. After unlink/1 that message has come, or never will.
+%% The link sends a message too. After unlink/1 it has come, or never will.
 -spec forget_exit(pid()) -> ok.
 forget_exit(Runner) ->
     true = unlink(Runner),
     receive {'EXIT', Runner, _} -> ok after 0 -> ok end.
 
-%% @doc Whether that process runs a function.
+%% @doc `true' if the process is a runner.
 -spec is_runner(pid(), conversation()) -> boolean().
 is_runner(Pid, #conversation{monitors = Monitors}) ->
     is_map_key(Pid, Monitors).
 
 %% Calls of Python
 
-%% @doc Python is called for the handler itself, in that namespace, while nothing else goes on. A call that could not be sent leaves it idle.
+%% @doc Calls Python for the handler itself; the stack is empty. It stays so if the call cannot be
+%% sent.
 -spec request(Tag :: term(), space(), py_term:payload(), conversation()) -> conversation().
 request(Tag, Space, Payload, #conversation{stack = Stack} = Conversation) ->
     #conversation{channel = Channel} = Ready = cancel(Conversation),
@@ -275,7 +278,8 @@ request(Tag, Space, Payload, #conversation{stack = Stack} = Conversation) ->
         {error, Reason} -> break(Reason, Ready)
     end.
 
-%% @doc The namespace in which the Python code runs that called the function this process runs; `false' when it runs none.
+%% @doc The namespace in which the Python code runs that called the function this process runs;
+%% `false' when it runs none.
 -spec inside() -> {true, space()} | false.
 inside() ->
     case get(?KEY) of
@@ -284,8 +288,8 @@ inside() ->
         undefined -> false
     end.
 
-%% @doc Calls the Python thread that waits for the function running here, and serves its calls meanwhile. What the function itself waits for
-%% stays in its mailbox.
+%% @doc Calls the Python thread waiting for the function of this process, and serves its calls
+%% meanwhile. Messages for the function stay in its mailbox.
 -spec nested(py_term:payload(), timeout()) -> outcome().
 nested(Payload, Timeout) ->
     case get(?KEY) of
@@ -300,7 +304,7 @@ nested(Payload, Timeout) ->
             Outcome
     end.
 
-%% Waits for as long as the handler lives: it tells each outcome, the end of the time included.
+%% The handler tells each outcome, a timeout included; its death ends the wait too.
 -spec ask(pid(), py_term:payload(), timeout()) -> outcome().
 ask(Handler, Payload, Timeout) ->
     Alias = monitor(process, Handler, [{alias, reply_demonitor}]),
@@ -310,13 +314,13 @@ ask(Handler, Payload, Timeout) ->
         {'DOWN', Alias, process, _, Reason} -> {down, py_result:ended(Reason)}
     end.
 
-%% @doc Tells a runner what became of the call it asked for.
+%% @doc Tells a runner the outcome of its call.
 -spec tell(for(), outcome()) -> ok.
 tell({runner, Alias}, Outcome) ->
     Alias ! {Alias, Outcome},
     ok.
 
-%% Inline: until the function that runs here has its outcome.
+%% Inline: works until the running function has its outcome.
 -spec await(conversation()) -> {outcome(), conversation()}.
 await(Conversation) ->
     case next(Conversation) of
@@ -332,9 +336,9 @@ await(Conversation) ->
             end
     end.
 
-%% Ends with the message of the socket, which comes at the latest when the thread at its other end dies, or with the
-%% deadline. An exit of the parent ends this process, unless the function has made it trap exits: then the supervisor
-%% kills it.
+%% Ends at the deadline or with the message of the socket, at the latest when the Python thread
+%% dies. An exit of the parent ends this process; the supervisor kills it if the function has made
+%% it trap exits.
 -spec wait(reference(), conversation()) -> {ready, conversation()} | {expired, [py_call_stack:effect()], conversation()}.
 wait(Handle, #conversation{stack = Stack} = Conversation) ->
     receive
@@ -347,17 +351,17 @@ wait(Handle, #conversation{stack = Stack} = Conversation) ->
 
 %% Interrupts and time
 
-%% @doc Python was interrupted in all that it was asked to do.
+%% @doc Python was interrupted down to the bottom call.
 -spec interrupted(conversation()) -> conversation().
 interrupted(#conversation{stack = Stack} = Conversation) ->
     Conversation#conversation{stack = py_call_stack:interrupted(Stack)}.
 
-%% @doc For the message `{py_conversation, interrupt_answered, Id, Hit}'.
+%% @doc Takes the message `{py_conversation, interrupt_answered, Id, Hit}'.
 -spec interrupt_answered(py_frame:id(), boolean(), conversation()) -> conversation().
 interrupt_answered(Id, Hit, #conversation{stack = Stack} = Conversation) ->
     Conversation#conversation{stack = py_call_stack:answered(Id, Hit, now_ms(), Stack)}.
 
-%% @doc How long to wait until {@link expire/1}, in ms.
+%% @doc The time until {@link expire/1}, in ms.
 -spec wait_time(conversation()) -> timeout().
 wait_time(#conversation{stack = Stack, large = Large}) ->
     case py_call_stack:due(Stack) of
@@ -367,8 +371,8 @@ wait_time(#conversation{stack = Stack, large = Large}) ->
         Time -> max(0, Time - now_ms())
     end.
 
-%% @doc Does what is due. A large call leaves large binaries, and a large heap, with a process that may never collect again: an idle one
-%% does so once.
+%% @doc Does what is due. An idle handler collects its garbage once after large calls: it would hold
+%% their binaries until its next collection, maybe for ever.
 -spec expire(conversation()) -> conversation().
 expire(#conversation{stack = Stack} = Conversation) ->
     case py_call_stack:due(Stack) of
@@ -393,7 +397,7 @@ perform_one({kill, Runner}, Conversation) ->
     Conversation;
 perform_one({interrupt, Id, Level}, Conversation) ->
     Handler = self(),
-    %% It answers within seconds, whatever becomes of the host.
+    %% py_contexts answers within seconds in any case.
     _ = spawn(fun() -> Handler ! {?MODULE, interrupt_answered, Id, py_contexts:interrupt_within(Handler, Level, Handler)} end),
     Conversation;
 perform_one({break, Reason}, Conversation) ->

@@ -14,7 +14,7 @@
 %% @doc What Python raises as `CallError': the class and reason as they are, and both as one line of text.
 -spec raised(error | exit | throw, term(), erlang:stacktrace()) -> failure().
 raised(exit, killed, []) ->
-    %% Nothing tells the two apart. The emulator logs the second.
+    %% The exit reason is the same for both. The emulator logs an outgrown heap.
     {raised, exit, killed, <<"exit: killed (its process was, by another or for its size: setting max_heap_size)">>, []};
 raised(Class, Reason, Stack) ->
     Text = <<(atom_to_binary(Class))/binary, ": ", (py_text:line(Reason, ?MAX_TEXT))/binary>>,
@@ -37,7 +37,7 @@ process(Text) ->
 nesting(Max) ->
     {limit, <<"calls are nested deeper than ", (integer_to_binary(Max))/binary, " (setting max_nesting)">>}.
 
-%% @doc Arguments whose terms would not fit the heap of the process that runs the function.
+%% @doc Arguments too large for the heap of the function's process.
 -spec footprint(pos_integer()) -> failure().
 footprint(Max) ->
     {limit, <<"the arguments would take more memory than ", (integer_to_binary(Max))/binary, " words (setting max_heap_size)">>}.

@@ -1,25 +1,25 @@
-%% @doc How much memory a payload's term will take, found without decoding it. Pure.
+%% @doc The heap size of a payload's term, found without decoding it. Pure.
 %%
-%% Two bytes make up to four words: a frame within `max_frame' may need sixteen times its size. The
-%% emulator looks at a process's heap when it collects garbage, so after the term has been made.
+%% A term may take sixteen times the size of its payload. The emulator checks `max_heap_size' only
+%% at a garbage collection, after the term has been made.
 -module(py_footprint).
 
 -export([fits/2]).
 
-%% No term takes more words for a byte of its payload: an empty list in a list takes one byte and two words.
+%% Words for one byte, at most: an empty list in a list takes one byte and two words.
 -define(MOST, 2).
-%% Of one entry in a large map, and of a binary outside the heap.
+%% Words for an entry of a large map, and for a binary outside the heap.
 -define(ENTRY, 5).
 -define(REFERENCE, 8).
 
-%% @doc Whether the term surely takes no more than `Max' words, 0 for any number. Of malformed payloads it
-%% says nothing.
+%% @doc `true' if the term takes `Max' words at most, or if `Max' is 0. For a malformed payload
+%% either.
 -spec fits(binary(), non_neg_integer()) -> boolean().
 fits(Payload, Max) when Max =:= 0; ?MOST * byte_size(Payload) =< Max -> true;
 fits(<<131, Term/binary>>, Max) -> words(Term, 0, Max) =< Max;
 fits(_Payload, _Max) -> true.
 
-%% Terms stand one behind the other, containers before their elements: no need to follow the nesting.
+%% The terms of a container follow its tag, one after the other: nesting needs no stack.
 -spec words(binary(), non_neg_integer(), pos_integer()) -> non_neg_integer().
 words(_, Words, Max) when Words > Max -> Words;
 words(<<97, _, Rest/binary>>, Words, Max) -> words(Rest, Words, Max);

@@ -1,4 +1,5 @@
-%% @doc Python's calls of the node, from payload to payload: what is asked for, running it, and what is answered.
+%% @doc Python's calls of the node, from payload to payload: what is asked for, running it, and what
+%% is answered.
 -module(py_function).
 
 -export([perform/2, cast/2, decode/2, run/2, run/3, answer/2, answer/3, limits/0]).
@@ -6,12 +7,12 @@
 
 -include_lib("kernel/include/logger.hrl").
 
-%% Smaller payloads fit any heap that the setting max_heap_size allows.
+%% The setting max_heap_size leaves room for the term of any smaller payload.
 -define(LARGE, 16#1000).
 
 -type result() :: {ok, term()} | {error, py_failure:failure()}.
 
-%% @doc Does what the payload of a call or cast frame asks for.
+%% @doc Runs the function of a call's payload.
 -spec perform(binary(), py_term:policy()) -> result().
 perform(Payload, Policy) ->
     case decode(Payload, Policy) of
@@ -19,7 +20,7 @@ perform(Payload, Policy) ->
         {error, Failure} -> {error, Failure}
     end.
 
-%% @doc The same for a cast: a failure is logged.
+%% @doc The same for a cast. A failure is logged.
 -spec cast(binary(), py_term:policy()) -> ok.
 cast(Payload, Policy) ->
     case perform(Payload, Policy) of
@@ -43,7 +44,8 @@ pair({ok, {Target, Args}}) -> {ok, {Target, Args}};
 pair({ok, _Other}) -> {error, py_failure:bad_term(<<"a call is a pair of a target and a list of arguments">>)};
 pair({error, Failure}) -> {error, Failure}.
 
-%% @doc Does what a call asks for. Never fails: whatever the registered function does short of ending its process becomes an error.
+%% @doc Does what a call asks for. Never fails: whatever the registered function does short of
+%% ending its process becomes an error.
 -spec run(term(), term()) -> result().
 run(Name, Args) when is_binary(Name), is_list(Args), length(Args) >= 0 ->
     run(py_registry:lookup(Name), Name, Args);
@@ -76,7 +78,7 @@ shrunk(Kind, Term, Limit, MaxFrame, Besides) ->
     {ok, Payload} = py_term:encode(py_failure:shrink(Kind, Term, Limit), MaxFrame, Besides),
     {error, Payload}.
 
-%% @doc Spawn options of a process for functions: one that outgrows its heap is killed, and the emulator logs it.
+%% @doc Spawn options of a function's process. The emulator kills it beyond the limit and logs that.
 -spec limits() -> [{max_heap_size, #{size := pos_integer(), kill := true, error_logger := true}}].
 limits() ->
     case py_settings:get(max_heap_size) of

@@ -1,14 +1,13 @@
-%% @doc One connection's process: the handler of a Python thread, of a context, or of a host's control channel.
+%% @doc One connection's process: the handler of a Python thread, of a context, or of a host's
+%% control channel.
 %%
-%% A special process (see `proc_lib' and `sys'): it waits for its socket and for messages at once, so it answers system messages
-%% and survives stray ones. A thread's function runs right here, which costs no second process and lets the function call
-%% back ({@link py_conversation}); a context's runs in a linked process, so that it can be killed alone. While a function runs, the handler
-%% serves nobody else.
+%% A special process (see `proc_lib' and `sys'): it waits for its socket and for messages at once,
+%% so it answers system messages and survives stray ones. A thread's handler runs the functions
+%% itself and meanwhile serves nobody else; a shutdown ends it at once, functions included. A
+%% context's handler runs them in processes of their own (runners), outlives each of them, and traps
+%% exits for that.
 %%
-%% A context's handler that ends between calls says by its exit reason, `normal' or `{shutdown, {unsent, _}}', that a request it was given
-%% meanwhile has not been sent.
-%%
-%% It does not trap exits: a shutdown ends it at once, in the middle of a function too, and its socket closes with it.
+%% A context's handler ending with `normal' or `{shutdown, {unsent, _}}' has not sent its request.
 -module(py_handler).
 
 -export([start_link/0, give/2, request/4, interrupted/1, bye/1]).
@@ -24,11 +23,12 @@
     debug :: [sys:dbg_opt()],
     role :: py_handshake:role(),
     conversation :: py_conversation:conversation(),
-    %% Calls of Python that wait for their turn.
+    %% Requests waiting for their turn.
     waiting = queue:new() :: queue:queue(request())
 }).
 
-%% Where an outcome goes: to the caller of a server's, which then hears `{py_done, Handler}' itself, or as `{Tag, Outcome}' to a process.
+%% Where an outcome goes: to the caller of a server's, which then hears `{py_done, Handler}' itself,
+%% or as `{Tag, Outcome}' to a process.
 -type destination() :: {caller, gen_server:from(), Server :: pid()} | {message, pid() | reference(), Tag :: term()}.
 -type request() :: {destination(), py_conversation:space(), Payload :: py_term:payload()}.
 
@@ -50,15 +50,15 @@ give(Handler, Socket) ->
             {error, Reason}
     end.
 
-%% @doc Has a context or a host do a call. A handler that ends does not answer, so whoever asks monitors it. Requests are done one
-%% after the other.
+%% @doc Has a context or a host do a call. A handler that ends does not answer, so whoever asks
+%% monitors it. Requests are done one after the other.
 -spec request(pid(), destination(), py_conversation:space(), py_term:payload()) -> ok.
 request(Handler, Destination, Space, Payload) ->
     Handler ! {?MODULE, request, {Destination, Space, Payload}},
     ok.
 
-%% @doc Tells a context's handler that its Python thread has been interrupted in all that it is at. A function that the thread waits for
-%% is killed unless it ends soon.
+%% @doc Tells a context's handler of an interrupt of its Python thread, down to the node's own call.
+%% The handler kills the functions of that call unless they end soon.
 -spec interrupted(pid()) -> ok.
 interrupted(Handler) ->
     Handler ! {?MODULE, interrupted},
@@ -111,8 +111,8 @@ admit({ok, Role, Info}) ->
 admit({refused, Text}) ->
     {refused, Text}.
 
-%% Who awaits a context is told whether its Python thread waits for a function: while it does the counter is odd, and as long as it
-%% stays the same, nothing happens.
+%% A context tells its activity by a counter: odd while its Python thread waits for a function, and
+%% equal as long as no function or nested call begins or ends.
 -spec told(py_handshake:role(), py_handshake:info()) -> py_handshake:info().
 told({context, _}, Info) -> Info#{activity => atomics:new(1, [])};
 told(_Role, Info) -> Info.
@@ -140,7 +140,7 @@ welcome(Parent, Role, Info, Channel) ->
 
 -spec conversation(py_handshake:role(), py_handshake:info(), py_channel:channel(), map()) -> py_conversation:conversation().
 conversation({context, _}, #{activity := Activity}, Channel, Options) ->
-    %% It outlives its functions, whatever becomes of them.
+    %% A context outlives its functions.
     process_flag(trap_exit, true),
     py_conversation:new(Channel, Options#{activity => Activity});
 conversation(_Role, _Info, Channel, Options) ->
@@ -169,8 +169,8 @@ told(Runner, Outcome, State) ->
     ok = py_conversation:tell(Runner, Outcome),
     loop(State).
 
-%% Waits for the socket or a runner. The end of the thread at the other end comes as a message of the socket; one of a
-%% runner that dies, by its monitor.
+%% Waits for the socket or a runner. The end of the Python thread arrives as a message of the
+%% socket, that of a runner as one of its monitor.
 -spec wait(none | reference(), #state{}) -> no_return().
 wait(Handle, #state{parent = Parent, conversation = Conversation} = State) ->
     receive
@@ -204,8 +204,8 @@ wait(Handle, #state{parent = Parent, conversation = Conversation} = State) ->
         loop(State#state{conversation = py_conversation:expire(Conversation)})
     end.
 
-%% Of a runner that has died the monitor tells, which may come later. A context's handler is dismissed by an exit signal from anywhere; a thread's
-%% traps exits only when one of its functions has made it do so.
+%% Ignores a runner's exit: its monitor tells. py_handler_sup:dismiss/2 ends a context by an exit
+%% signal; a thread's handler gets these messages only after a function has made it trap exits.
 -spec exited(pid(), term(), none | reference(), #state{}) -> no_return().
 exited(Parent, Reason, _Handle, #state{parent = Parent} = State) ->
     stop({shutdown, Reason}, State);
@@ -256,7 +256,8 @@ deliver(Outcome, {message, Pid, Tag}) ->
     Pid ! {Tag, Outcome},
     ok.
 
-%% End of file between frames is how a thread takes its leave; anything else is worth a line in the log.
+%% End of file between frames is how a thread takes its leave; anything else is worth a line in the
+%% log.
 -spec stop(term(), #state{}) -> no_return().
 stop(Reason, #state{conversation = Conversation} = State) ->
     stop(Reason, py_conversation:is_idle(Conversation), State).
@@ -279,7 +280,7 @@ stop(Reason, _IsIdle, State) ->
     ?LOG_WARNING(#{what => py_protocol_error, handler => self(), reason => Reason}),
     finish({shutdown, Reason}, State).
 
-%% An exit for no fault does not end the runners that are linked, and one that traps exits outlives any.
+%% The link does not end a runner if the reason is normal, or if the function traps exits.
 -spec finish(term(), #state{}) -> no_return().
 finish(Reason, #state{conversation = Conversation}) ->
     lists:foreach(fun(Runner) -> py_handler_sup:dismiss(Runner, py_result:ended(Reason)) end, py_conversation:runners(Conversation)),

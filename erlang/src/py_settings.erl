@@ -26,7 +26,7 @@
 %% Long enough for any failure to be told in full text.
 -define(LEAST_FRAME, 16#10000).
 
-%% In words, as in Erlang's flag of the name: a process has other things on its heap than a call.
+%% In words, as Erlang's own flag of the name. Less leaves no room beside a call.
 -define(LEAST_HEAP, 16#10000).
 
 %% @doc Reads and checks the application's environment; an error says which setting is wrong, and what it should be.

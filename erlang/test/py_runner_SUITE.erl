@@ -1,4 +1,5 @@
-%% Functions of a context run in processes of their own: whatever becomes of these, the context stays. Its Python is played by the test.
+%% Functions of a context run in processes of their own: whatever becomes of these, the context
+%% stays. Its Python is played by the test.
 -module(py_runner_SUITE).
 
 -include_lib("stdlib/include/assert.hrl").
@@ -60,7 +61,8 @@ ended(Pid) ->
     Monitor = monitor(process, Pid),
     receive {'DOWN', Monitor, _, _, _} -> ok end.
 
-%% Python ends the request, and both ends agree on everything: the next one goes through, with a nested call in it.
+%% Python ends the request, and both ends agree on everything: the next one goes through, with a
+%% nested call in it.
 fine(Socket, Handler, Request) ->
     answer(Socket, Request, done),
     receive {outcome, Outcome} -> ?assertEqual({ok, term_to_binary(done)}, Outcome) end,
@@ -236,7 +238,8 @@ cast_dies(_) ->
 
 %% Interrupts
 
-%% The Python thread has given up on the function, passes over its answer, and says what became of the request.
+%% The Python thread has given up on the function, passes over its answer, and says what became of
+%% the request.
 interrupted(_) ->
     {Socket, Handler, Request} = at_work(),
     call(Socket, 1, <<"hold">>, []),
