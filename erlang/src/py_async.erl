@@ -156,7 +156,7 @@ start(#state{writing = none, backlog = Backlog} = State) ->
     case py_backlog:next(Backlog) of
         {start, Key, Work, Backlog1} ->
             {Job, Options, State1} = job(Key, Work, State),
-            start(State1#state{backlog = py_backlog:started(Key, spawn_opt(Job, [link | Options]), Backlog1)});
+            start(State1#state{backlog = py_backlog:started(Key, spawn_opt(Job, [link | py_function:limits() ++ Options]), Backlog1)});
         {none, Backlog1} ->
             State#state{backlog = Backlog1}
     end;

@@ -1,7 +1,7 @@
 %% @doc Failures of a registered function, in the shapes of PROTOCOL.md, section 5. Pure.
 -module(py_failure).
 
--export([raised/3, not_registered/1, bad_term/1, process/1, refused/1, nesting/1, table_full/1, shrink/3]).
+-export([raised/3, not_registered/1, bad_term/1, process/1, refused/1, nesting/1, footprint/1, table_full/1, shrink/3]).
 -export_type([failure/0]).
 
 -type failure() ::
@@ -13,6 +13,9 @@
 
 %% @doc What Python raises as `CallError': the class and reason as they are, and both as one line of text.
 -spec raised(error | exit | throw, term(), erlang:stacktrace()) -> failure().
+raised(exit, killed, []) ->
+    %% The exit reason is the same for both. The emulator logs an outgrown heap.
+    {raised, exit, killed, <<"exit: killed (its process was, by another or for its size: setting max_heap_size)">>, []};
 raised(Class, Reason, Stack) ->
     Text = <<(atom_to_binary(Class))/binary, ": ", (py_text:line(Reason, ?MAX_TEXT))/binary>>,
     {raised, Class, Reason, Text, [frame(Frame) || Frame <- own(Stack)]}.
@@ -43,6 +46,11 @@ table_full(Max) ->
 -spec nesting(pos_integer()) -> failure().
 nesting(Max) ->
     {limit, <<"calls are nested deeper than ", (integer_to_binary(Max))/binary, " (setting max_nesting)">>}.
+
+%% @doc Arguments too large for the heap of the function's process.
+-spec footprint(pos_integer()) -> failure().
+footprint(Max) ->
+    {limit, <<"the arguments would take more memory than ", (integer_to_binary(Max))/binary, " words (setting max_heap_size)">>}.
 
 %% @doc What is said in place of an answer that does not fit a frame: of a failure at least its text, of a result the limit.
 -spec shrink(ok | error, term(), {limit, binary()}) -> failure().

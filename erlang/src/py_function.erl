@@ -1,21 +1,51 @@
-%% @doc Python's calls of the node, from payload to payload: what is asked for, running it, and what is answered.
+%% @doc Python's calls of the node, from payload to payload: what is asked for, running it, and what
+%% is answered.
 -module(py_function).
 
--export([decode/2, run/2, run/3, answer/2, answer/3]).
+-export([perform/2, cast/2, decode/2, run/2, run/3, answer/2, answer/3, limits/0]).
 -export_type([result/0]).
+
+-include_lib("kernel/include/logger.hrl").
+
+%% The setting max_heap_size leaves room for the term of any smaller payload.
+-define(LARGE, 16#1000).
 
 -type result() :: {ok, term()} | {error, py_failure:failure()}.
 
-%% @doc What a call or cast frame asks for.
--spec decode(binary(), py_term:policy()) -> {ok, {Target :: term(), Args :: term()}} | {error, py_failure:failure()}.
-decode(Payload, Policy) ->
-    case py_term:decode(Payload, Policy) of
-        {ok, {Target, Args}} -> {ok, {Target, Args}};
-        {ok, _Other} -> {error, py_failure:bad_term(<<"a call is a pair of a target and a list of arguments">>)};
+%% @doc Runs the function of a call's payload.
+-spec perform(binary(), py_term:policy()) -> result().
+perform(Payload, Policy) ->
+    case decode(Payload, Policy) of
+        {ok, {Target, Args}} -> run(Target, Args);
         {error, Failure} -> {error, Failure}
     end.
 
-%% @doc Does what a call asks for. Never fails: whatever the registered function does short of ending its process becomes an error.
+%% @doc The same for a cast. A failure is logged.
+-spec cast(binary(), py_term:policy()) -> ok.
+cast(Payload, Policy) ->
+    case perform(Payload, Policy) of
+        {ok, _} -> ok;
+        {error, Failure} -> ?LOG_WARNING(#{what => py_cast_failed, failure => Failure})
+    end.
+
+%% @doc What a call or cast frame asks for.
+-spec decode(binary(), py_term:policy()) -> {ok, {Target :: term(), Args :: term()}} | {error, py_failure:failure()}.
+decode(Payload, Policy) when byte_size(Payload) < ?LARGE ->
+    pair(py_term:decode(Payload, Policy));
+decode(Payload, Policy) ->
+    Max = py_settings:get(max_heap_size),
+    case py_footprint:fits(Payload, Max) of
+        true -> pair(py_term:decode(Payload, Policy));
+        false -> {error, py_failure:footprint(Max)}
+    end.
+
+-spec pair({ok, term()} | {error, py_failure:failure()}) -> {ok, {Target :: term(), Args :: term()}} | {error, py_failure:failure()}.
+pair({ok, {Target, Args}}) -> {ok, {Target, Args}};
+pair({ok, _Other}) -> {error, py_failure:bad_term(<<"a call is a pair of a target and a list of arguments">>)};
+pair({error, Failure}) -> {error, Failure}.
+
+%% @doc Does what a call asks for. Never fails: whatever the registered function does short of
+%% ending its process becomes an error.
 -spec run(term(), term()) -> result().
 run(Name, Args) when is_binary(Name), is_list(Args), length(Args) >= 0 ->
     run(py_registry:lookup(Name), Name, Args);
@@ -47,6 +77,14 @@ answer({Kind, Term}, MaxFrame, Besides) ->
 shrunk(Kind, Term, Limit, MaxFrame, Besides) ->
     {ok, Payload} = py_term:encode(py_failure:shrink(Kind, Term, Limit), MaxFrame, Besides),
     {error, Payload}.
+
+%% @doc Spawn options of a function's process. The emulator kills it beyond the limit and logs that.
+-spec limits() -> [{max_heap_size, #{size := pos_integer(), kill := true, error_logger := true}}].
+limits() ->
+    case py_settings:get(max_heap_size) of
+        infinity -> [];
+        Words -> [{max_heap_size, #{size => Words, kill => true, error_logger => true}}]
+    end.
 
 -spec apply_target(py_registry:target(), [term()]) -> result().
 apply_target(Target, Args) ->

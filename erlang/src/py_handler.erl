@@ -1,17 +1,16 @@
-%% @doc One connection's process: the handler of a Python thread, of a context, or of a host's control channel.
+%% @doc One connection's process: the handler of a Python thread, of a context, or of a host's
+%% control channel.
 %%
-%% A special process (see `proc_lib' and `sys'): it waits for its socket and for messages at once, so it answers system messages
-%% and survives stray ones. A thread's function runs right here, which costs no second process and lets the function call
-%% back ({@link py_conversation}); a context's runs in a linked process, so that it can be killed alone. While a function runs, the handler
-%% serves nobody else.
+%% A special process (see `proc_lib' and `sys'): it waits for its socket and for messages at once,
+%% so it answers system messages and survives stray ones. A thread's handler runs the functions
+%% itself and meanwhile serves nobody else; a shutdown ends it at once, functions included. A
+%% context's handler runs them in processes of their own (runners), outlives each of them, and traps
+%% exits for that.
 %%
-%% A context's handler that ends between calls says by its exit reason, `normal' or `{shutdown, {unsent, _}}', that a request it was given
-%% meanwhile has not been sent.
-%%
-%% It does not trap exits: a shutdown ends it at once, in the middle of a function too, and its socket closes with it.
+%% A context's handler ending with `normal' or `{shutdown, {unsent, _}}' has not sent its request.
 -module(py_handler).
 
--export([start_link/0, give/2, request/4, let_go/2, interrupted/1, bye/1]).
+-export([start_link/0, give/2, request/4, interrupted/1, bye/1]).
 -export_type([destination/0]).
 -export([init/1]).
 -export([system_continue/3, system_terminate/4, system_get_state/1, system_replace_state/2, system_code_change/4,
@@ -24,23 +23,17 @@
     debug :: [sys:dbg_opt()],
     role :: py_handshake:role(),
     conversation :: py_conversation:conversation(),
-    %% The call of Python in progress, for whom and under which id, and those that wait for their turn.
-    current = none :: none | {destination(), py_frame:id()},
+    %% Requests waiting for their turn.
     waiting = queue:new() :: queue:queue(request())
 }).
 
-%% Where an outcome goes: to the caller of a server's, which then hears `{py_done, Handler}' itself, or as `{Tag, Outcome}' to a process.
+%% Where an outcome goes: to the caller of a server's, which then hears `{py_done, Handler}' itself,
+%% or as `{Tag, Outcome}' to a process.
 -type destination() :: {caller, gen_server:from(), Server :: pid()} | {message, pid() | reference(), Tag :: term()}.
 -type request() :: {destination(), py_conversation:space(), Payload :: py_term:payload()}.
 
 %% In the handshake, and for the connection to be handed over.
 -define(PATIENCE, 5000).
-
-%% For a function that interrupted code has waited for to end by itself.
--define(LET_GO_AFTER, 150).
-
-%% In the dictionary of a context's handler: its activity, see {@link py_contexts}.
--define(ACTIVITY, '$py_activity').
 
 -spec start_link() -> {ok, pid()}.
 start_link() ->
@@ -57,20 +50,15 @@ give(Handler, Socket) ->
             {error, Reason}
     end.
 
-%% @doc Has a context or a host do a call. A handler that ends does not answer, so whoever asks monitors it. Requests are done one
-%% after the other.
+%% @doc Has a context or a host do a call. A handler that ends does not answer, so whoever asks
+%% monitors it. Requests are done one after the other.
 -spec request(pid(), destination(), py_conversation:space(), py_term:payload()) -> ok.
 request(Handler, Destination, Space, Payload) ->
     Handler ! {?MODULE, request, {Destination, Space, Payload}},
     ok.
 
-%% @doc Has a context kill the function that runs in that process, if it is still at it: its Python thread does not wait for it any more.
--spec let_go(pid(), Runner :: pid()) -> ok.
-let_go(Handler, Runner) ->
-    Handler ! {?MODULE, let_go, Runner},
-    ok.
-
-%% @doc The Python code of a context has been interrupted: the function that it waited for is killed unless it ends soon.
+%% @doc Tells a context's handler of an interrupt of its Python thread, down to the node's own call.
+%% The handler kills the functions of that call unless they end soon.
 -spec interrupted(pid()) -> ok.
 interrupted(Handler) ->
     Handler ! {?MODULE, interrupted},
@@ -99,7 +87,7 @@ handshake(Parent, Channel) ->
     case py_channel:recv(Channel, ?PATIENCE) of
         {frame, {hello, _, Payload}, Channel1} ->
             case admit(py_handshake:hello(Payload)) of
-                {ok, Role} -> welcome(Parent, Role, Channel1);
+                {ok, Role, Info} -> welcome(Parent, Role, Info, Channel1);
                 {refused, Text} -> refuse(Text, Channel1)
             end;
         {frame, {Kind, _, _}, Channel1} ->
@@ -113,16 +101,21 @@ handshake(Parent, Channel) ->
     end.
 
 -spec admit({ok, py_handshake:role(), py_handshake:info()} | {refused, binary()}) ->
-    {ok, py_handshake:role()} | {refused, binary()}.
+    {ok, py_handshake:role(), py_handshake:info()} | {refused, binary()}.
 admit({ok, Role, Info}) ->
-    Activity = atomics:new(1, []),
-    _ = put(?ACTIVITY, Activity),
-    case py_coordinator:admit(Role, Info#{activity => Activity}) of
-        ok -> {ok, Role};
+    Told = told(Role, Info),
+    case py_coordinator:admit(Role, Told) of
+        ok -> {ok, Role, Told};
         {refused, Text} -> {refused, Text}
     end;
 admit({refused, Text}) ->
     {refused, Text}.
+
+%% A context tells its activity by a counter: odd while its Python thread waits for a function, and
+%% equal as long as no function or nested call begins or ends.
+-spec told(py_handshake:role(), py_handshake:info()) -> py_handshake:info().
+told({context, _}, Info) -> Info#{activity => atomics:new(1, [])};
+told(_Role, Info) -> Info.
 
 -spec refuse(binary(), py_channel:channel()) -> no_return().
 refuse(Text, Channel) ->
@@ -131,141 +124,127 @@ refuse(Text, Channel) ->
     py_channel:close(Channel),
     exit(normal).
 
--spec welcome(pid(), py_handshake:role(), py_channel:channel()) -> no_return().
-welcome(Parent, Role, Channel) ->
+-spec welcome(pid(), py_handshake:role(), py_handshake:info(), py_channel:channel()) -> no_return().
+welcome(Parent, Role, Info, Channel) ->
     MaxFrame = py_settings:get(max_frame),
     case py_channel:send(Channel, hello, 0, py_handshake:welcome(self(), MaxFrame)) of
         ok when Role =:= async ->
             py_async:run(Parent, Channel);
         ok ->
             Policy = case py_settings:get(create_atoms) of true -> create; false -> safe end,
-            Conversation = py_conversation:new(Channel, #{max_frame => MaxFrame, policy => Policy}),
-            loop(#state{parent = Parent, debug = sys:debug_options([]), role = Role, conversation = Conversation});
+            Options = #{max_frame => MaxFrame, policy => Policy},
+            loop(#state{parent = Parent, debug = sys:debug_options([]), role = Role, conversation = conversation(Role, Info, Channel, Options)});
         {error, _} ->
             exit(normal)
     end.
+
+-spec conversation(py_handshake:role(), py_handshake:info(), py_channel:channel(), map()) -> py_conversation:conversation().
+conversation({context, _}, #{activity := Activity}, Channel, Options) ->
+    %% A context outlives its functions.
+    process_flag(trap_exit, true),
+    py_conversation:new(Channel, Options#{activity => Activity});
+conversation(_Role, _Info, Channel, Options) ->
+    _ = [process_flag(Flag, Value) || {Flag, Value} <- py_function:limits()],
+    py_conversation:new(Channel, Options).
 
 %% Loop
 
 -spec loop(#state{}) -> no_return().
 loop(#state{conversation = Conversation} = State) ->
     case py_conversation:next(Conversation) of
-        {frame, Frame, Conversation1} -> frame(Frame, debug({in, Frame}, State#state{conversation = Conversation1}));
+        {serve, Frame, Conversation1} -> serve(Frame, State#state{conversation = Conversation1});
+        {tell, {request, Destination}, Outcome, Conversation1} -> done(Outcome, Destination, State#state{conversation = Conversation1});
+        {tell, Runner, Outcome, Conversation1} -> told(Runner, Outcome, State#state{conversation = Conversation1});
         {wait, Handle, Conversation1} -> wait(Handle, State#state{conversation = Conversation1});
-        {error, Reason} -> stop(Reason, State)
+        {stop, Reason, Conversation1} -> stop(Reason, State#state{conversation = Conversation1})
     end.
 
-%% Waits for as long as the thread at the other end lives: its end is the end of its socket, which comes as a message of the socket.
--spec wait(reference(), #state{}) -> no_return().
-wait(Handle, #state{parent = Parent} = State) ->
+-spec serve(py_frame:frame(), #state{}) -> no_return().
+serve({Kind, _, Payload} = Frame, #state{conversation = Conversation} = State) ->
+    State1 = debug({in, {Kind, Payload}}, State),
+    loop(State1#state{conversation = py_conversation:serve(Frame, Conversation)}).
+
+-spec told(py_conversation:for(), py_conversation:outcome(), #state{}) -> no_return().
+told(Runner, Outcome, State) ->
+    ok = py_conversation:tell(Runner, Outcome),
+    loop(State).
+
+%% Waits for the socket or a runner. The end of the Python thread arrives as a message of the
+%% socket, that of a runner as one of its monitor.
+-spec wait(none | reference(), #state{}) -> no_return().
+wait(Handle, #state{parent = Parent, conversation = Conversation} = State) ->
     receive
         {'$socket', _, select, Handle} ->
-            loop(State);
+            loop(State#state{conversation = py_conversation:ready(Conversation)});
         {'$socket', _, abort, {Handle, Reason}} ->
-            stop(Reason, State);
+            loop(State#state{conversation = py_conversation:break(Reason, Conversation)});
+        {py_conversation, moved, Runner, Move} ->
+            loop(State#state{conversation = py_conversation:moved(Runner, Move, Conversation)});
         {?MODULE, request, Request} ->
             requested(Request, Handle, State);
-        {?MODULE, let_go, _} ->
-            %% That function has just ended.
-            wait(Handle, State);
         {?MODULE, interrupted} ->
-            wait(Handle, State);
+            loop(State#state{conversation = py_conversation:interrupted(Conversation)});
+        {py_conversation, interrupt_answered, Id, Hit} ->
+            loop(State#state{conversation = py_conversation:interrupt_answered(Id, Hit, Conversation)});
         {?MODULE, bye} ->
-            _ = py_channel:send(py_conversation:channel(State#state.conversation), bye, 0, <<>>),
+            _ = py_channel:send(py_conversation:channel(Conversation), bye, 0, <<>>),
             finish(normal, State);
         {system, From, Request} ->
             sys:handle_system_msg(Request, From, Parent, ?MODULE, State#state.debug, {Handle, State});
-        {'EXIT', Parent, Reason} ->
-            %% Only when a registered function has made this process trap exits.
-            stop({shutdown, Reason}, State);
+        {'EXIT', Pid, Reason} ->
+            exited(Pid, Reason, Handle, State);
+        {'DOWN', Monitor, process, Runner, Reason} = Down ->
+            case py_conversation:ended(Monitor, Runner, Reason, Conversation) of
+                {true, Conversation1} -> loop(State#state{conversation = Conversation1});
+                false -> stray(Down, Handle, State)
+            end;
         Stray ->
-            ?LOG_WARNING(#{what => py_stray_message, handler => self(), message => Stray}),
-            wait(Handle, State)
+            stray(Stray, Handle, State)
+    after py_conversation:wait_time(Conversation) ->
+        loop(State#state{conversation = py_conversation:expire(Conversation)})
     end.
 
--spec frame(py_frame:frame(), #state{}) -> no_return().
-frame({Kind, _, _} = Frame, #state{conversation = Conversation} = State) when Kind =:= call; Kind =:= cast ->
-    case serve(Frame, Conversation, State#state.role) of
-        {ok, Conversation1} -> loop(State#state{conversation = Conversation1});
-        {error, Reason} -> stop(Reason, State)
+%% Ignores a runner's exit: its monitor tells. py_handler_sup:dismiss/2 ends a context by an exit
+%% signal; a thread's handler gets these messages only after a function has made it trap exits.
+-spec exited(pid(), term(), none | reference(), #state{}) -> no_return().
+exited(Parent, Reason, _Handle, #state{parent = Parent} = State) ->
+    stop({shutdown, Reason}, State);
+exited(Pid, Reason, Handle, #state{role = {context, _}, conversation = Conversation} = State) ->
+    case {py_conversation:is_runner(Pid, Conversation), Reason} of
+        {false, {shutdown, _}} -> stop(Reason, State);
+        {true, _} -> wait(Handle, State);
+        {false, _} -> stray({'EXIT', Pid, Reason}, Handle, State)
     end;
-frame({Kind, Id, Payload}, #state{current = {Destination, Id}} = State) when Kind =:= ok; Kind =:= error ->
-    deliver({Kind, Payload}, Destination),
-    proceed(State#state{current = none});
-frame({bye, _, _}, State) ->
-    stop(closed, State);
-frame({cancel, _, _}, State) ->
-    %% Reserved. The call it names is over, or this frame would not have been read yet.
-    loop(State);
-frame({Kind, Id, _}, State) ->
-    stop({unexpected_frame, Kind, Id}, State).
+exited(Pid, Reason, Handle, State) ->
+    stray({'EXIT', Pid, Reason}, Handle, State).
 
-%% A thread's functions run right here. A context outlives what it is interrupted in, so its functions run in a process of their own, one
-%% at a time, which has the conversation meanwhile.
--spec serve({call | cast, py_frame:id(), binary()}, py_conversation:conversation(), py_handshake:role()) ->
-    {ok, py_conversation:conversation()} | {error, term()}.
-serve(Frame, Conversation, {context, _}) ->
-    Handler = self(),
-    {Pid, Monitor} = spawn_opt(fun() -> serve_for(Handler, Frame, Conversation) end, [link, monitor]),
-    ok = atomics:add(get(?ACTIVITY), 1, 1),
-    Served = served(Pid, Monitor, Conversation),
-    ok = atomics:add(get(?ACTIVITY), 1, 1),
-    Served;
-serve(Frame, Conversation, _Role) ->
-    py_conversation:serve(Frame, Conversation).
+-spec stray(term(), none | reference(), #state{}) -> no_return().
+stray(Message, Handle, State) ->
+    ?LOG_WARNING(#{what => py_stray_message, handler => self(), message => Message}),
+    wait(Handle, State).
 
--spec serve_for(pid(), {call | cast, py_frame:id(), binary()}, py_conversation:conversation()) -> ok.
-serve_for(Handler, Frame, Conversation) ->
-    Served = py_conversation:serve(Frame, Conversation),
-    unlink(Handler),
-    Handler ! {?MODULE, served, self(), Served},
-    ok.
-
-%% Ends with the process: by its result, by our killing it, or by its death, which is ours too, as it is linked.
--spec served(pid(), reference(), py_conversation:conversation()) ->
-    {ok, py_conversation:conversation()} | {error, term()}.
-served(Pid, Monitor, Conversation) ->
-    receive
-        {?MODULE, served, Pid, Served} ->
-            true = demonitor(Monitor, [flush]),
-            Served;
-        {?MODULE, interrupted} ->
-            _ = erlang:send_after(?LET_GO_AFTER, self(), {?MODULE, let_go, Pid}),
-            served(Pid, Monitor, Conversation);
-        {?MODULE, let_go, Pid} ->
-            unlink(Pid),
-            exit(Pid, kill),
-            receive {'DOWN', Monitor, process, Pid, _} -> ok end,
-            %% It may have answered in that very moment.
-            receive {?MODULE, served, Pid, Served} -> Served after 0 -> {ok, Conversation} end;
-        {'DOWN', Monitor, process, Pid, Reason} ->
-            {error, {function_died, Reason}}
-    end.
-
--spec requested(request(), reference(), #state{}) -> no_return().
+-spec requested(request(), none | reference(), #state{}) -> no_return().
 requested({Destination, _, _}, Handle, #state{role = thread} = State) ->
     %% Its thread does not wait for us.
     deliver({down, not_a_context}, Destination),
     wait(Handle, State);
-requested(Request, _Handle, #state{current = none, conversation = Conversation} = State) ->
-    perform(Request, State#state{conversation = py_conversation:cancel(Conversation)});
-requested(Request, Handle, #state{waiting = Waiting} = State) ->
-    wait(Handle, State#state{waiting = queue:in(Request, Waiting)}).
-
--spec proceed(#state{}) -> no_return().
-proceed(#state{waiting = Waiting} = State) ->
-    case queue:out(Waiting) of
-        {{value, Request}, Rest} -> perform(Request, State#state{waiting = Rest});
-        {empty, _} -> loop(State)
+requested(Request, Handle, #state{conversation = Conversation, waiting = Waiting} = State) ->
+    case py_conversation:is_idle(Conversation) of
+        true -> perform(Request, State);
+        false -> wait(Handle, State#state{waiting = queue:in(Request, Waiting)})
     end.
 
 -spec perform(request(), #state{}) -> no_return().
 perform({Destination, Space, Payload}, #state{conversation = Conversation} = State) ->
-    case py_conversation:request(Payload, py_conversation:set_space(Space, Conversation)) of
-        {ok, Id, Conversation1} ->
-            loop(debug({out, {call, Id, Payload}}, State#state{current = {Destination, Id}, conversation = Conversation1}));
-        {error, Reason} ->
-            stop(Reason, State)
+    Conversation1 = py_conversation:request(Destination, Space, Payload, Conversation),
+    loop(debug({out, {call, Payload}}, State#state{conversation = Conversation1})).
+
+-spec done(py_conversation:outcome(), destination(), #state{}) -> no_return().
+done(Outcome, Destination, #state{waiting = Waiting} = State) ->
+    deliver(Outcome, Destination),
+    case queue:out(Waiting) of
+        {{value, Request}, Rest} -> perform(Request, State#state{waiting = Rest});
+        {empty, _} -> loop(State)
     end.
 
 -spec deliver(py_conversation:outcome(), destination()) -> ok.
@@ -277,27 +256,34 @@ deliver(Outcome, {message, Pid, Tag}) ->
     Pid ! {Tag, Outcome},
     ok.
 
-%% End of file between frames is how a thread takes its leave; anything else is worth a line in the log.
+%% End of file between frames is how a thread takes its leave; anything else is worth a line in the
+%% log.
 -spec stop(term(), #state{}) -> no_return().
-stop({shutdown, _} = Reason, State) ->
+stop(Reason, #state{conversation = Conversation} = State) ->
+    stop(Reason, py_conversation:is_idle(Conversation), State).
+
+-spec stop(term(), boolean(), #state{}) -> no_return().
+stop({shutdown, _} = Reason, _IsIdle, State) ->
     finish(Reason, State);
-stop(closed, #state{current = none} = State) ->
+stop(closed, true, State) ->
     finish(normal, State);
-stop(Reason, #state{current = none, role = thread} = State) when Reason =:= econnreset; Reason =:= epipe ->
+stop(Reason, true, #state{role = thread} = State) when Reason =:= econnreset; Reason =:= epipe ->
     %% A thread that has given up on a call: it closed with our frame unread, or before it was sent.
     finish(normal, State);
-stop(Reason, #state{current = none, role = {context, _}} = State) ->
+stop(Reason, true, #state{role = {context, _}} = State) ->
     ?LOG_NOTICE(#{what => py_connection_lost, handler => self(), reason => Reason}),
     finish({shutdown, {unsent, Reason}}, State);
-stop(Reason, State) when is_atom(Reason) ->
+stop(Reason, _IsIdle, State) when is_atom(Reason) ->
     ?LOG_NOTICE(#{what => py_connection_lost, handler => self(), reason => Reason}),
     finish({shutdown, Reason}, State);
-stop(Reason, State) ->
+stop(Reason, _IsIdle, State) ->
     ?LOG_WARNING(#{what => py_protocol_error, handler => self(), reason => Reason}),
     finish({shutdown, Reason}, State).
 
+%% The link does not end a runner if the reason is normal, or if the function traps exits.
 -spec finish(term(), #state{}) -> no_return().
 finish(Reason, #state{conversation = Conversation}) ->
+    lists:foreach(fun(Runner) -> py_handler_sup:dismiss(Runner, py_result:ended(Reason)) end, py_conversation:runners(Conversation)),
     py_channel:close(py_conversation:channel(Conversation)),
     exit(Reason).
 
@@ -308,8 +294,8 @@ debug(Event, #state{debug = Debug} = State) ->
     State#state{debug = sys:handle_debug(Debug, fun write_event/3, self(), Event)}.
 
 -spec write_event(io:device(), term(), term()) -> ok.
-write_event(Device, {Direction, {Kind, Id, Payload}}, Name) ->
-    io:format(Device, "*DBG* ~p ~ts ~ts ~b, ~b bytes~n", [Name, Direction, Kind, Id, iolist_size(Payload)]).
+write_event(Device, {Direction, {Kind, Payload}}, Name) ->
+    io:format(Device, "*DBG* ~p ~ts ~ts, ~b bytes~n", [Name, Direction, Kind, iolist_size(Payload)]).
 
 %% System messages
 
@@ -351,7 +337,7 @@ format_status(_When, [_Dictionary, SysState, Parent, _Debug, {_Handle, State}]) 
             {"Parent", Parent},
             {"Role", role_name(State#state.role)},
             {"Calls served", py_conversation:calls(State#state.conversation)},
-            {"Busy", State#state.current =/= none},
+            {"Busy", not py_conversation:is_idle(State#state.conversation)},
             {"Waiting", queue:len(State#state.waiting)}
         ]}
     ].

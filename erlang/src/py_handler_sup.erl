@@ -23,8 +23,9 @@ start_handler() ->
 handlers() ->
     [Pid || {_, Pid, _, _} <- supervisor:which_children(?MODULE), is_pid(Pid)].
 
-%% @doc Ends a handler, and the function that it may be running, for a reason that is no fault: nothing is reported. A function that
-%% has made it trap exits gets a moment to end by itself. The caller does not wait.
+%% @doc Ends a handler, and the function that it may be running, for a reason that is no fault:
+%% nothing is reported. A function that has made it trap exits gets a moment to end by itself. The
+%% caller does not wait.
 -spec dismiss(pid(), term()) -> ok.
 dismiss(Handler, Reason) ->
     exit(Handler, {shutdown, Reason}),
@@ -34,7 +35,8 @@ dismiss(Handler, Reason) ->
     end),
     ok.
 
-%% Temporary: a connection that has failed cannot be mended by a new process, the other end connects again.
+%% Temporary: a connection that has failed cannot be mended by a new process, the other end connects
+%% again.
 -spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init([]) ->
     Handler = #{id => py_handler, start => {py_handler, start_link, []}, restart => temporary, shutdown => 1000},

@@ -11,7 +11,7 @@
 -type settings() :: #{atom() => term()}.
 
 %% What a value has to be. A `text' may also be `undefined', a `limit' also `infinity'.
--type check() :: {integer, From :: integer()} | {integer, From :: integer(), To :: integer()} | limit | boolean | text | variables | recipients.
+-type check() :: {integer, From :: integer()} | {integer, From :: integer(), To :: integer()} | {limit, From :: integer()} | boolean | text | variables | recipients.
 
 %% The settings: name, default, check. A new one is a line here, and one in docs/settings.md.
 -spec table() -> [{atom(), Default :: term(), check()}].
@@ -24,15 +24,17 @@ table() ->
         {max_workers, 1024, {integer, 1}},
         {max_nesting, 100, {integer, 1}},
         {max_async, 1000, {integer, 1}},
-        {deadlock_after, 10000, limit},
+        {deadlock_after, 10000, {limit, 1}},
         %% The least leaves room for the full text of any failure.
         {max_frame, 64 * 1024 * 1024, {integer, 16#10000, 16#FFFFFFFF}},
+        %% In words, as Erlang's own flag of the name. Less leaves no room beside a call.
+        {max_heap_size, 512 * 1024 * 1024, {limit, 16#10000}},
         {poll, 25, {integer, 0}},
         {socket, undefined, text},
         {env, [], variables},
         {cd, undefined, text},
         {create_atoms, false, boolean},
-        {max_state_entries, 1_000_000, limit},
+        {max_state_entries, 1_000_000, {limit, 1}},
         {send, any, recipients}
     ].
 
@@ -136,7 +138,7 @@ row(Char, [Other | To], Diagonal, [Up | Above], Left) ->
 -spec is_valid(check(), term()) -> boolean().
 is_valid({integer, From}, Value) -> is_integer(Value) andalso Value >= From;
 is_valid({integer, From, To}, Value) -> is_integer(Value) andalso Value >= From andalso Value =< To;
-is_valid(limit, Value) -> Value =:= infinity orelse is_integer(Value) andalso Value >= 1;
+is_valid({limit, From}, Value) -> Value =:= infinity orelse is_integer(Value) andalso Value >= From;
 is_valid(boolean, Value) -> is_boolean(Value);
 is_valid(text, Value) -> Value =:= undefined orelse is_text(Value);
 is_valid(variables, Value) when length(Value) >= 0 -> lists:all(fun is_variable/1, Value);
@@ -147,7 +149,7 @@ is_valid(recipients, Value) -> Value =:= any orelse Value =:= none.
 -spec wanted(check()) -> iodata().
 wanted({integer, From}) -> ["an integer from ", integer_to_list(From)];
 wanted({integer, From, To}) -> ["an integer from ", integer_to_list(From), " to ", integer_to_list(To)];
-wanted(limit) -> "an integer from 1, or infinity";
+wanted({limit, From}) -> ["an integer from ", integer_to_list(From), ", or infinity"];
 wanted(boolean) -> "true or false";
 wanted(text) -> "a string";
 wanted(variables) -> "a list of {\"NAME\", \"value\"}";

@@ -9,12 +9,13 @@ suite() -> [{timetrap, {seconds, 30}}].
 
 all() ->
     [interrupt_ends_all, timeout_ends_all, timeout_within_ends_its_own, caught_within, never_the_next, not_even_late, two_at_once,
-     let_go_of_another].
+     interrupt_ends_functions_around, interrupt_between, function_dies_within, called_on_the_way_out, timeout_in_a_function_within].
 
 init_per_testcase(_Case, Config) ->
     py_client:start_app([{hosts, 1}, {contexts, 1}, {max_contexts, 1}]),
     {ok, _} = py:start_contexts(),
     Me = self(),
+    true = register(?MODULE, Me),
     ok = py:register_function(tell_me, fun(Args) -> Me ! {told, Args} end),
     %% Calls Python again, with the time it is given, and says how that ended.
     ok = py:register_function(within, fun([Code, Timeout]) -> said(py:eval(Code, #{}, Timeout)) end),
@@ -132,14 +133,84 @@ two_at_once(_) ->
      end || N <- lists:seq(1, 60)],
     ?assertEqual(Context, py:context()).
 
-%% That a function is to go may be told when it has ended and the next one runs, which stays.
-let_go_of_another(_) ->
-    ok = py:register_function(next, fun([]) ->
-        {parent, Handler} = process_info(self(), parent),
-        Ended = spawn(fun() -> ok end),
-        ok = py_handler:let_go(Handler, Ended),
-        {ok, 2} = py:eval("1 + 1"),
-        stays
-    end),
-    {ok, <<"stays">>} = py:eval("erlang.call('next')"),
-    {ok, <<"stays">>} = py:eval("erlang.call('next')").
+%% The functions, once the nested calls in which they were have ended.
+interrupt_ends_functions_around(_) ->
+    Context = py:context(),
+    [begin
+        ok = py:register_function(forever, fun([C, T]) -> tell(self()), {failed, _} = said(py:eval(C, #{}, T)), receive never -> ok end end),
+        Ref = py:spawn_call(erlang, call, [<<"forever">>, Code, Ms]),
+        Function = receive {function, Pid} -> Pid end,
+        Monitor = monitor(process, Function),
+        spins(),
+        ok = interrupt_again(Context, Ms),
+        receive {'DOWN', Monitor, _, _, _} -> ok end,
+        ?assertEqual({error, interrupted}, py:await(Ref)),
+        {ok, 49} = py:eval("[n for n in range(50)][-1]"),
+        ?assertEqual({ok, 2}, py:eval("outer('1 + 1', 5000)"))
+     end || _ <- [1, 2], Code <- [<<"spin()">>, <<"stubborn()">>, <<"outer('spin()', 100000)">>], Ms <- [100000, 20]],
+    ?assertEqual(Context, py:context()).
+
+%% With a short time the call within may have ended by itself.
+interrupt_again(Context, 100000) -> py:interrupt(Context);
+interrupt_again(Context, Ms) -> timer:sleep(Ms), py:interrupt(Context).
+
+tell(Function) -> _ = [Pid ! {function, Function} || Pid <- [whereis(?MODULE)]], ok.
+
+%% A function that calls on and on is hit at any point of its way.
+interrupt_between(_) ->
+    Context = py:context(),
+    ok = py:register_function(on_and_on, fun([]) -> tell(self()), on_and_on() end),
+    [begin
+        Ref = py:spawn_call(erlang, call, [<<"on_and_on">>]),
+        receive {function, _} -> ok end,
+        timer:sleep(N rem 5),
+        ok = py:interrupt(Context),
+        ?assertEqual({N, {error, interrupted}}, {N, py:await(Ref)}),
+        ?assertEqual({ok, N}, py:eval("n", #{n => N})),
+        ?assertEqual({ok, N}, py:eval("outer('%d' % n, 5000)", #{n => N}))
+     end || N <- lists:seq(1, 40)],
+    ?assertEqual(Context, py:context()).
+
+on_and_on() ->
+    _ = py:eval("1"),
+    on_and_on().
+
+%% The function dies in the middle of its nested call: Python ends that one, and hears of the death.
+function_dies_within(_) ->
+    Context = py:context(),
+    ok = py:register_function(dies, fun([Code]) -> tell(self()), py:eval(Code) end),
+    [begin
+        Ref = py:spawn_call(builtins, eval, [<<"__import__('erlang').call('dies', 'stubborn()')">>]),
+        Function = receive {function, Pid} -> Pid end,
+        spins(),
+        exit(Function, kill),
+        {error, {'CallError', <<"exit: killed", _/binary>>}} = py:await(Ref),
+        ?assertEqual({ok, 2}, py:eval("outer('1 + 1', 5000)"))
+     end || _ <- [1, 2, 3]],
+    ?assertEqual(Context, py:context()).
+
+%% What Python calls on its way out takes the time it takes.
+called_on_the_way_out(_) ->
+    Context = py:context(),
+    ok = py:register_function(slow, fun([]) -> timer:sleep(400), 'done' end),
+    ok = py:exec("def tidy():\n"
+                 "    try: spin()\n"
+                 "    except KeyboardInterrupt: return [erlang.call('slow'), erlang.call('within', '1 + 1', 1000)]\n"),
+    Ref = py:spawn_call('__main__', tidy, []),
+    spins(),
+    ok = py:interrupt(Context),
+    ?assertEqual({ok, [<<"done">>, 2]}, py:await(Ref)),
+    ?assertEqual(Context, py:context()).
+
+%% Its time runs out while the code within waits for a function that does not end.
+timeout_in_a_function_within(_) ->
+    Context = py:context(),
+    ok = py:register_function(hold, fun([]) -> tell(self()), receive never -> ok end end),
+    [begin
+        Ref = py:spawn_call('__main__', outer, [<<"erlang.call('hold')">>, 50]),
+        Monitor = monitor(process, receive {function, Pid} -> Pid end),
+        ?assertEqual({ok, {<<"failed">>, <<"timeout">>}}, py:await(Ref)),
+        receive {'DOWN', Monitor, _, _, _} -> ok end,
+        ?assertEqual({ok, 2}, py:eval("outer('1 + 1', 5000)"))
+     end || _ <- [1, 2, 3]],
+    ?assertEqual(Context, py:context()).

@@ -8,7 +8,8 @@
 
 suite() -> [{timetrap, {seconds, 30}}].
 
-all() -> [limit, limit_counts_levels, late_answer, late_answer_before_next, late_calls_are_served, late_by_far, cast_has_nobody, late_context].
+all() -> [limit, limit_counts_levels, late_answer, late_answer_before_next, late_calls_are_served, late_by_far, late_asks_nobody,
+          erased, erased_after_a_timeout, cast_has_nobody, late_context].
 
 init_per_testcase(Case, Config) ->
     ok = py_client:start_app(settings(Case)),
@@ -94,6 +95,40 @@ late_by_far(_) ->
     {2, _, {eval, _}} = py_client:recv(Socket),
     ?assertEqual(closed, py_client:recv(Socket, 10000)),
     receive {'DOWN', Monitor, _, _, Reason} -> ?assertEqual({shutdown, timeout}, Reason) after 1000 -> error(lives) end.
+
+%% A plain thread cannot be interrupted, so nobody is asked to.
+late_asks_nobody(_) ->
+    Contexts = whereis(py_contexts),
+    {Socket, _} = py_client:thread(),
+    1 = erlang:trace(Contexts, true, ['receive']),
+    ok = py:register_function(ask, fun([]) -> {error, timeout} = py:eval("slow()", #{}, 10), ok end),
+    call(Socket, 1, <<"ask">>, []),
+    {2, Id, {eval, _}} = py_client:recv(Socket),
+    ?assertEqual({error, timeout}, socket:recv(Socket, 0, 200)),
+    receive {trace, Contexts, 'receive', Asked} -> ct:fail(Asked) after 0 -> ok end,
+    py_client:send_frame(Socket, 3, Id, term_to_binary(too_late)),
+    {3, 1, ok} = py_client:recv(Socket).
+
+%% What a function keeps in its dictionary is its own business.
+erased(_) ->
+    {Socket, _} = py_client:thread(),
+    ok = py:register_function(ask, fun([]) -> {ok, 1} = py:eval("1"), _ = erase(), erased end),
+    [begin
+        call(Socket, Call, <<"ask">>, []),
+        {2, Id, {eval, _}} = py_client:recv(Socket),
+        py_client:send_frame(Socket, 3, Id, term_to_binary(1)),
+        {3, Call, erased} = py_client:recv(Socket)
+     end || Call <- [1, 2]].
+
+%% The handler cannot know any more that an answer is to come. It ends, rather than take that for another one.
+erased_after_a_timeout(_) ->
+    {Socket, Handler} = py_client:thread(),
+    Monitor = py_client:watch(Handler),
+    ok = py:register_function(ask, fun([]) -> {error, timeout} = py:eval("slow()", #{}, 10), _ = erase(), erased end),
+    call(Socket, 1, <<"ask">>, []),
+    {2, _, {eval, _}} = py_client:recv(Socket),
+    closed = py_client:recv(Socket),
+    receive {'DOWN', Monitor, _, _, Reason} -> ?assertEqual({shutdown, process_dictionary_erased}, Reason) end.
 
 %% A cast's function has no Python thread that waits for it, so it looks for a context as any process does.
 cast_has_nobody(_) ->

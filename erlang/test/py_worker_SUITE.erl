@@ -8,7 +8,7 @@
 suite() -> [{timetrap, {seconds, 30}}].
 
 all() ->
-    [worker_limit, worker_place_freed, handler_reuse, large_call_leaves_nothing, many_at_once, stats, coordinator_crash].
+    [worker_limit, worker_place_freed, handler_reuse, many_at_once, stats, coordinator_crash].
 
 init_per_testcase(Case, Config) ->
     ok = py_client:start_app(settings(Case)),
@@ -43,23 +43,6 @@ worker_place_freed(_) ->
 handler_reuse(_) ->
     {Socket, Handler} = py_client:thread(),
     [{3, 1, Handler} = py_client:call(Socket, <<"whoami">>, []) || _ <- lists:seq(1, 100)].
-
-%% A handler that waits holds nothing of the large call that it has answered, but room for the next; and with a small one not even that.
-large_call_leaves_nothing(_) ->
-    {Socket, Handler} = py_client:thread(),
-    Room = fun() ->
-        _ = sys:get_state(Handler),
-        {garbage_collection, Info} = process_info(Handler, garbage_collection),
-        proplists:get_value(min_heap_size, Info)
-    end,
-    Usual = Room(),
-    Large = binary:copy(<<255>>, 1 bsl 20),
-    {3, 1, [Large]} = py_client:call(Socket, <<"args">>, [Large]),
-    ?assert(Room() > Usual),
-    {binary, Held} = process_info(Handler, binary),
-    ?assertEqual([], [Size || {_, Size, _} <- Held, Size >= byte_size(Large)]),
-    {3, 1, 42} = py_client:call(Socket, <<"double_it">>, [21]),
-    ?assertEqual(Usual, Room()).
 
 many_at_once(_) ->
     Me = self(),
