@@ -372,13 +372,13 @@ contexts({ok, Contexts}) -> {ok, Contexts};
 contexts(timeout) -> {error, timeout};
 contexts({down, Reason}) -> {error, {host_down, Reason}}.
 
-%% Without the application there is no table, and `badarg' alone would not say so.
+%% Without the application there are no tables and processes; `badarg' or `noproc' would not say so.
 -spec started(fun(() -> T)) -> T.
 started(Use) ->
     try
         Use()
     catch
-        error:Reason:Stack when Reason =:= badarg; Reason =:= badarith ->
+        Class:Reason:Stack when Class =:= exit; Reason =:= badarg; Reason =:= badarith ->
             ok = py_request:started(),
-            erlang:raise(error, Reason, Stack)
+            erlang:raise(Class, Reason, Stack)
     end.

@@ -32,6 +32,13 @@
 -type destination() :: {caller, gen_server:from(), Server :: pid()} | {message, pid() | reference(), Tag :: term()}.
 -type request() :: {destination(), py_conversation:space(), Payload :: py_term:payload()}.
 
+%% Any process may send a message of this form; the parts have to be what they should.
+-define(IS_DESTINATION(D),
+        (element(1, D) =:= caller andalso is_pid(element(1, element(2, D))) andalso is_pid(element(3, D))
+         orelse element(1, D) =:= message andalso (is_pid(element(2, D)) orelse is_reference(element(2, D))) andalso tuple_size(D) =:= 3)).
+-define(IS_SPACE(Space), (Space =:= none orelse is_pid(Space))).
+-define(IS_PAYLOAD(Payload), (is_binary(Payload) orelse is_list(Payload))).
+
 %% In the handshake, and for the connection to be handed over.
 -define(PATIENCE, 5000).
 
@@ -180,7 +187,7 @@ wait(Handle, #state{parent = Parent, conversation = Conversation} = State) ->
             loop(State#state{conversation = py_conversation:break(Reason, Conversation)});
         {py_conversation, moved, Runner, Move} ->
             loop(State#state{conversation = py_conversation:moved(Runner, Move, Conversation)});
-        {?MODULE, request, Request} ->
+        {?MODULE, request, {Destination, Space, Payload} = Request} when ?IS_DESTINATION(Destination), ?IS_SPACE(Space), ?IS_PAYLOAD(Payload) ->
             requested(Request, Handle, State);
         {?MODULE, interrupted} ->
             loop(State#state{conversation = py_conversation:interrupted(Conversation)});

@@ -159,10 +159,11 @@ left(#context{request = Request}, _Sent, _Reason, Pool) ->
     {[{reply, Request, interrupted}], Pool}.
 
 %% @doc Makes up for ended contexts. It is called some time after the end, so a context with no
-%% chance to live is not made again and again without a pause.
+%% chance to live is not made again and again without a pause. A call for a host that has no context
+%% even then, for want of room, is refused: it would wait for others to end.
 -spec replace(pool()) -> result().
 replace(Pool) ->
-    each(hosts(Pool), fun fill/2, fun settle/1, Pool).
+    each(hosts(Pool), fun fill/2, fun(P) -> then(fun(Q) -> refuse_lanes(stranded(Q), Q) end, settle(P)) end, Pool).
 
 %% Calls
 
@@ -402,29 +403,38 @@ suits(#{where := {host, Host}}, Context, Pool) -> host_of(Context, Pool) =:= Hos
 wait(Request, #pool{waiting = Waiting} = Pool) ->
     Pool#pool{waiting = py_queue:add(Request, Waiting)}.
 
-%% Grows by one context when more calls wait than contexts come. A call for a host without a
-%% context, and without room for one, is refused: it would wait for others to end.
+%% Grows by one context when more calls wait than contexts come. A host without a context may be about
+%% to end, and its calls move to others then: replace/1 decides a moment later.
 -spec demand(pool()) -> result().
 demand(#pool{waiting = Waiting, contexts = Contexts, capacity = Capacity} = Pool) ->
     case py_queue:free(Waiting) > 0 of
         true ->
             {Effects, Pool1} = case py_capacity:room(map_size(Contexts), Capacity) of true -> grow_for(Waiting, Pool); false -> {[], Pool} end,
-            Stranded = [Lane || {host, Host} = Lane <- py_queue:lanes(Waiting), here_or_coming(Host, Pool1) =:= 0],
-            then(fun(P) -> refuse_lanes(Stranded, P) end, {Effects, Pool1});
+            {Effects ++ [grow_later || stranded(Pool1) =/= []], Pool1};
         false ->
             {[], Pool}
     end.
 
-%% Grows on a host with calls in its lane, or else on the host with the fewest contexts.
+%% The lanes of hosts with no context, and none to come.
+-spec stranded(pool()) -> [py_queue:lane()].
+stranded(#pool{waiting = Waiting} = Pool) ->
+    [Lane || {host, Host} = Lane <- py_queue:lanes(Waiting), here_or_coming(Host, Pool) =:= 0].
+
+%% Grows on a host with calls in its lane, or else on any; of several, on the host with the fewest
+%% contexts.
 -spec grow_for(py_queue:queue(), pool()) -> result().
 grow_for(Waiting, #pool{capacity = Capacity} = Pool) ->
     Up = py_capacity:up(Capacity),
     Short = [Host || Host <- Up, py_queue:size({host, Host}, Waiting) > py_capacity:joining(Host, Capacity)],
     case {Short, py_queue:free(Waiting) > py_capacity:joining(Capacity)} of
-        {[Host | _], _} -> grow(Host, Pool);
-        {[], true} when Up =/= [] -> grow(element(2, lists:min([{here_or_coming(Host, Pool), Host} || Host <- Up])), Pool);
+        {[_ | _], _} -> grow(emptiest(Short, Pool), Pool);
+        {[], true} when Up =/= [] -> grow(emptiest(Up, Pool), Pool);
         {[], _} -> {[], Pool}
     end.
+
+-spec emptiest([host(), ...], pool()) -> host().
+emptiest(Hosts, Pool) ->
+    element(2, lists:min([{here_or_coming(Host, Pool), Host} || Host <- Hosts])).
 
 -spec fill(host(), pool()) -> result().
 fill(Host, #pool{capacity = Capacity, contexts = Contexts} = Pool) ->

@@ -12,7 +12,7 @@ all() ->
         vectors, pieces, pieces_share, pieces_limit, frame_round_trip, frame_byte_by_byte, frame_refused, text, text_is_bounded, settings, settings_of_each_kind, unknown_settings, admission, admission_of_strangers, handshake,
         pool_grows_for_each_waiting_call, pool_keeps_to_its_limit, pool_serves_in_order, pool_cancels_what_waits,
         pool_interrupts_what_is_cancelled, pool_insists, pool_interrupts, pool_context_ends, pool_is_full, pool_is_full_on_one_host, pool_host_fails, pool_loses_a_host,
-        pool_has_no_room_on_a_host, pool_stopped_while_joining, queue_is_a_list, deadlock, pool_prefers_last_used,
+        pool_context_ends_before_its_host, pool_has_no_room_on_a_host, pool_stopped_while_joining, queue_is_a_list, deadlock, pool_prefers_last_used,
         pool_spreads_over_hosts, pool_prefers_the_least_busy_host, pool_context_never_comes, host_arguments,
         polls_are_made, polls_are_made_seldom, polls_are_made_again, polls_that_are_off
     ].
@@ -369,13 +369,30 @@ pool_loses_a_host(_) ->
     {[grow_later], P13} = py_pool:ended(A, unsent, closed, P12),
     {[{grow, H3}], _} = py_pool:replace(P13).
 
-%% A host without a context, and no room for one: its calls are told at once.
+%% The context of a host ends a moment before the host: calls for that host are not refused in between.
+pool_context_ends_before_its_host(_) ->
+    [Host1, Host2, A, B] = [pid(), pid(), pid(), pid()],
+    [begin
+        P1 = up([H1, H2], pool(2, 1, 2)),
+        {_, P2} = py_pool:joined(A, H1, P1),
+        {_, P3} = py_pool:joined(B, H2, P2),
+        P4 = submitted([request({host, H1}), request({host, H2})], P3),
+        [R1, R2] = [request({host, Place}) || Place <- Places],
+        P5 = submitted([R1, R2], P4),
+        {Effects, P6} = py_pool:ended(A, sent, closed, P5),
+        ?assertEqual([], [R || {reply, R, {max_contexts, _}} <- Effects]),
+        {Lost, _} = py_pool:host(H1, starting, P6),
+        ?assertEqual([], [R || {reply, R, _} <- Lost])
+     end || [H1, H2] <- [[Host1, Host2], [Host2, Host1]], Places <- [[H1, H1], [H1, H2], [H2, H1]]].
+
+%% A host without a context, and no room for one: its calls are told, a moment later.
 pool_has_no_room_on_a_host(_) ->
     [H1, H2, A] = [pid(), pid(), pid()],
     P1 = up([H1, H2], pool(2, 1, 1)),
     {_, P2} = py_pool:joined(A, H1, P1),
     R = request({host, H2}),
-    {[{reply, R, {max_contexts, 1}}], P3} = py_pool:submit(R, P2),
+    {[grow_later], P} = py_pool:submit(R, P2),
+    {[{reply, R, {max_contexts, 1}}], P3} = py_pool:replace(P),
     ?assertMatch(#{calls_waiting := 0, contexts_idle := 1}, py_pool:stats(P3)).
 
 %% A context connects after the stop: it is not counted on any more.
