@@ -47,10 +47,10 @@ checked_settings(_) ->
 %% What is kept account of
 
 backlog_order(_) ->
-    B = lists:foldl(fun(Id, B0) -> {ok, B1} = py_backlog:add(Id, <<Id>>, B0), B1 end, py_backlog:new(10), [3, 1, 2]),
+    B = lists:foldl(fun(Id, B0) -> {ok, B1} = py_backlog:add(Id, <<Id>>, 1, B0), B1 end, py_backlog:new(10), [3, 1, 2]),
     ?assertEqual([{3, <<3>>}, {1, <<1>>}, {2, <<2>>}], starts(B)),
     ?assertEqual({0, 3}, py_backlog:counts(B)),
-    ?assertEqual(error, py_backlog:add(1, <<>>, B)).
+    ?assertEqual(error, py_backlog:add(1, <<>>, 0, B)).
 
 starts(B) ->
     case py_backlog:next(B) of
@@ -62,21 +62,23 @@ starts(B) ->
 worker(Key) -> list_to_pid("<0." ++ integer_to_list(1000 + Key) ++ ".0>").
 
 backlog_limit(_) ->
-    {ok, B1} = py_backlog:add(1, <<>>, py_backlog:new(1)),
-    {ok, B2} = py_backlog:add(2, <<>>, B1),
+    {ok, B1} = py_backlog:add(1, <<>>, 0, py_backlog:new(1)),
+    {ok, B2} = py_backlog:add(2, <<>>, 0, B1),
     {start, 1, _, B3} = py_backlog:next(B2),
     B4 = py_backlog:started(1, worker(1), B3),
     {none, B5} = py_backlog:next(B4),
     ?assertEqual({1, 1}, py_backlog:counts(B5)),
-    {ok, 1, B6} = py_backlog:over(worker(1), B5),
-    {ignore, none, B7} = py_backlog:over(worker(1), B6),
+    ?assertEqual({ok, 1}, py_backlog:key(worker(1), B5)),
+    B6 = py_backlog:over(1, B5),
+    ?assertEqual(error, py_backlog:key(worker(1), B6)),
+    {none, B7} = py_backlog:ended(worker(1), B6),
     {start, 2, _, _} = py_backlog:next(B7).
 
 %% A cancelled call that runs keeps its place until its process has ended.
 backlog_cancel(_) ->
-    {ok, B1} = py_backlog:add(1, <<>>, py_backlog:new(1)),
-    {ok, B2} = py_backlog:add(2, <<>>, B1),
-    {ok, B3} = py_backlog:add(3, <<>>, B2),
+    {ok, B1} = py_backlog:add(1, <<>>, 0, py_backlog:new(1)),
+    {ok, B2} = py_backlog:add(2, <<>>, 0, B1),
+    {ok, B3} = py_backlog:add(3, <<>>, 0, B2),
     {start, 1, _, B4} = py_backlog:next(B3),
     Worker = worker(1),
     {kill, Worker, B5} = py_backlog:cancel(1, py_backlog:started(1, Worker, B4)),
@@ -84,15 +86,16 @@ backlog_cancel(_) ->
     {ok, B6} = py_backlog:cancel(2, B6),
     ?assertEqual({1, 1}, py_backlog:counts(B6)),
     {none, B7} = py_backlog:next(B6),
-    {ignore, none, B8} = py_backlog:over(Worker, B7),
+    ?assertEqual(error, py_backlog:key(Worker, B7)),
+    {none, B8} = py_backlog:ended(Worker, B7),
     {start, 3, _, B9} = py_backlog:next(B8),
     ?assertEqual([worker(3)], py_backlog:workers(py_backlog:started(3, worker(3), B9))).
 
 %% One id comes round again while its cancelled predecessor still stands in the queue: it runs once.
 backlog_reused_id(_) ->
-    {ok, B1} = py_backlog:add(1, <<"old">>, py_backlog:new(9)),
+    {ok, B1} = py_backlog:add(1, <<"old">>, 0, py_backlog:new(9)),
     {ok, B2} = py_backlog:cancel(1, B1),
-    {ok, B3} = py_backlog:add(1, <<"new">>, B2),
+    {ok, B3} = py_backlog:add(1, <<"new">>, 0, B2),
     ?assertEqual([{1, <<"new">>}], starts(B3)).
 
 %% Calls

@@ -17,7 +17,7 @@ all() ->
         malformed, id_in_use, id_in_use_after_split, channel_ends, status
     ].
 
-pure() -> [payloads, refused, rows, pace].
+pure() -> [payloads, refused, rows].
 
 init_per_testcase(Case, Config) ->
     case lists:member(Case, pure()) of
@@ -39,7 +39,7 @@ settings(_) -> [].
 
 payloads(_) ->
     {ok, Batch} = py_batch:new(7, payload(<<"f">>, [1, <<"two">>, [3]])),
-    ?assertEqual({7, <<"f">>, 3}, {py_batch:id(Batch), py_batch:name(Batch), py_batch:count(Batch)}),
+    ?assertEqual({7, 3}, {py_batch:id(Batch), py_batch:count(Batch)}),
     Calls = [{Index, binary_to_term(Payload)} || {Index, Payload} <- py_batch:calls(1, Batch)],
     ?assertEqual([{1, {<<"f">>, [1]}}, {2, {<<"f">>, [<<"two">>]}}, {3, {<<"f">>, [[3]]}}], Calls),
     ?assertEqual(tl(tl(Calls)), [{Index, binary_to_term(Payload)} || {Index, Payload} <- py_batch:calls(3, Batch)]),
@@ -69,22 +69,6 @@ decode(<<Length:32, Kind, Id:32, Rest/binary>>) ->
 decode(<<>>) ->
     [].
 
-%% Twice as many calls alone each time; a batch that is through in time ends that.
-pace(_) ->
-    P0 = py_pace:new(),
-    {false, P0} = py_pace:alone(<<"f">>, 1000, P0),
-    ?assertEqual(P0, py_pace:quick(<<"f">>, P0)),
-    P1 = py_pace:slow(<<"f">>, P0),
-    {true, P2} = py_pace:alone(<<"f">>, 200, P1),
-    {false, P2} = py_pace:alone(<<"g">>, 1, P2),
-    {true, P3} = py_pace:alone(<<"f">>, 200, P2),
-    {false, P3} = py_pace:alone(<<"f">>, 1, P3),
-    P4 = py_pace:slow(<<"f">>, P3),
-    {true, P5} = py_pace:alone(<<"f">>, 511, P4),
-    {true, P6} = py_pace:alone(<<"f">>, 1, P5),
-    {false, P6} = py_pace:alone(<<"f">>, 1, P6),
-    ?assertEqual(P0, py_pace:quick(<<"f">>, P6)).
-
 %% Batches that are through in time
 
 %% Always in order, and in one frame unless the machine was too busy for that.
@@ -99,7 +83,7 @@ answered_together(_) ->
             {3, 5, Answer} -> _ = collect(Socket, 5, 100 - (tuple_size(Answer) - 1)), false
         end
     end),
-    eventually(fun() -> tables(Channel) =:= [] end).
+    eventually(fun() -> counts(Channel) =:= {0, 0} end).
 
 one_process(_) ->
     {Socket, Channel} = py_client:async(),
@@ -156,7 +140,7 @@ blocked_call(_) ->
     ?assertEqual([{1, 1}, {2, 2}, {4, 4}, {5, 5}], collect(Socket, 1, 4)),
     Pid ! go,
     ?assertEqual({3, 1, {3, gone}}, py_client:recv(Socket)),
-    eventually(fun() -> tables(Channel) =:= [] end).
+    eventually(fun() -> counts(Channel) =:= {0, 0} end).
 
 call_waits_for_the_next(_) ->
     {Socket, _} = py_client:async(),
@@ -320,7 +304,6 @@ cancel_running(_) ->
     ok = sys:resume(Channel),
     {3, 2, 42} = py_client:recv(Socket),
     eventually(fun() -> counts(Channel) =:= {0, 0} end),
-    ?assertEqual([], tables(Channel)),
     case messages() of
         [] -> ok;
         [{held, Pid}] -> ?assertNot(is_process_alive(Pid))
@@ -336,7 +319,6 @@ cancel_split(_) ->
     cancel(Socket, 1),
     [receive {'DOWN', M, _, _, killed} -> ok after 1000 -> error(lives) end || M <- Monitors],
     eventually(fun() -> counts(Channel) =:= {0, 0} end),
-    ?assertEqual([], tables(Channel)),
     calls(Socket, 1, <<"double_it">>, [1, 2]),
     ?assertEqual([2, 4], results(Socket, 1, 2)).
 
@@ -455,10 +437,6 @@ register_hold() ->
 messages() ->
     {messages, Messages} = process_info(self(), messages),
     Messages.
-
-%% The tables of results that a channel has not given up.
-tables(Channel) ->
-    [Table || Table <- ets:all(), ets:info(Table, owner) =:= Channel].
 
 counts(Channel) ->
     Data = data(Channel),
