@@ -162,11 +162,15 @@ trickle(Bytes, State) ->
         {wait, State1} -> State1
     end.
 
-%% Whether the payloads of the calls under way, and the answers that Python has not read, are beyond the limit.
 -spec too_much(#state{}) -> boolean().
-too_much(#state{backlog = Backlog, size = Size, writing = Writing, max_queued = Max}) ->
+too_much(#state{max_queued = Max} = State) ->
+    queued(State) > Max.
+
+%% The payloads of the calls under way, and the answers that Python has not read.
+-spec queued(#state{}) -> non_neg_integer().
+queued(#state{backlog = Backlog, size = Size, writing = Writing}) ->
     Unread = case Writing of none -> 0; {_, _, Rest} -> Rest end,
-    py_backlog:bytes(Backlog) + Size + Unread > Max.
+    py_backlog:bytes(Backlog) + Size + Unread.
 
 -spec next(#state{}) -> {read, pos_integer(), #state{}} | {wait, #state{}}.
 next(#state{channel = Channel} = State) ->
@@ -433,7 +437,7 @@ format_status(_When, [_Dictionary, SysState, Parent, _Debug, State]) ->
             {"Answered", State#state.answered + py_batches:count(State#state.batches)},
             {"Running", Running},
             {"Waiting", Waiting},
-            {"Queued", py_backlog:bytes(State#state.backlog)},
+            {"Queued", queued(State)},
             {"Paused", is_tuple(State#state.reading)},
             {"Blocked", State#state.writing =/= none}
         ]}
