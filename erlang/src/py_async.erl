@@ -49,8 +49,9 @@
 %% @doc Serves a channel that is through with the handshake. The process becomes its own.
 -spec run(pid(), py_channel:channel()) -> no_return().
 run(Parent, Channel) ->
-    %% The processes are linked, and none of them ends the channel.
+    %% A function may link itself to the channel; its end is not the channel's.
     process_flag(trap_exit, true),
+    _ = py_submitted:guard(self()),
     MaxFrame = py_settings:get(max_frame),
     Policy = case py_settings:get(create_atoms) of true -> create; false -> safe end,
     loop(#state{
@@ -92,7 +93,7 @@ messages(Timeout, Left, State) ->
         loop(flush(State))
     end.
 
-%% A registered function can find this process among its links and send it anything. Messages that
+%% A registered function can find this process and send it anything. Messages that
 %% count bear a reference that functions do not have; the others are logged.
 -spec message(term(), #state{}) -> #state{}.
 message({Tag, Worker, Answer}, #state{context = #{tag := Tag}, kept = Kept, backlog = Backlog} = State) ->
@@ -131,7 +132,6 @@ message({'$socket', _, abort, {Handle, Reason}}, #state{writing = {Handle, _, _}
 message({'EXIT', Parent, Reason}, #state{parent = Parent} = State) ->
     stop({shutdown, Reason}, State);
 message({'EXIT', _Linked, _Reason}, State) ->
-    %% A process of a call: the monitor tells of its end.
     State;
 message(Stray, State) ->
     ?LOG_WARNING(#{what => py_stray_message, handler => self(), message => Stray}),
@@ -191,7 +191,7 @@ frame({cast, _Id, Payload}, State) ->
     add(make_ref(), own(Payload, State), State);
 frame({calls, Id, Payload}, State) ->
     case py_batch:new(Id, own(Payload, State)) of
-        {ok, Batch} -> add_batch(Id, Batch, unused(Id, State));
+        {ok, Batch} -> add_batch(Batch, unused(Id, State));
         error -> stop({bad_calls, Id}, State)
     end;
 frame({cancel, Id, _}, #state{batches = Batches} = State) ->
@@ -213,8 +213,8 @@ own(Payload, #state{backlog = Backlog}) ->
     end.
 
 -spec unused(py_frame:id(), #state{}) -> #state{}.
-unused(Id, #state{batches = Batches} = State) ->
-    case py_batches:is_key(Id, Batches) of
+unused(Id, #state{batches = Batches, backlog = Backlog} = State) ->
+    case py_batches:is_key(Id, Batches) orelse py_backlog:is_key(Id, Backlog) of
         true -> stop({id_in_use, Id}, State);
         false -> State
     end.
@@ -224,21 +224,19 @@ unused(Id, #state{batches = Batches} = State) ->
 -spec add(py_backlog:key(), binary(), #state{}) -> #state{}.
 add(Key, Payload, #state{backlog = Backlog, context = Context} = State) ->
     Size = byte_size(Payload),
-    Added =
-        case py_submitted:is_builtin(Payload) of
-            true -> py_backlog:run(Key, Size, fun() -> py_submitted:start(Key, Payload, Context) end, Backlog);
-            false -> py_backlog:add(Key, Payload, Size, Backlog)
-        end,
-    case Added of
-        {ok, Backlog1} -> start(State#state{backlog = Backlog1});
-        error -> stop({id_in_use, Key}, State)
+    case py_submitted:is_builtin(Payload) of
+        true -> State#state{backlog = py_backlog:run(Key, Size, py_submitted:start(Key, Payload, Context), Backlog)};
+        false -> start(State#state{backlog = py_backlog:add(Key, Payload, Size, Backlog)})
     end.
 
--spec add_batch(py_frame:id(), py_batch:batch(), #state{}) -> #state{}.
-add_batch(Id, Batch, #state{backlog = Backlog, batches = Batches} = State) ->
-    case py_backlog:add(Id, Batch, byte_size(py_batch:payload(Batch)), Backlog) of
-        {ok, Backlog1} -> start(State#state{backlog = Backlog1, batches = py_batches:add(Batch, Batches)});
-        error -> stop({id_in_use, Id}, State)
+-spec add_batch(py_batch:batch(), #state{}) -> #state{}.
+add_batch(Batch, #state{backlog = Backlog, batches = Batches} = State) ->
+    case py_batches:add(Batch, Batches) of
+        {together, Batches1} ->
+            Size = byte_size(py_batch:payload(Batch)),
+            start(State#state{backlog = py_backlog:add(py_batch:id(Batch), Batch, Size, Backlog), batches = Batches1});
+        {alone, Calls, Batches1} ->
+            lists:foldl(fun({Key, Payload}, S) -> add(Key, Payload, S) end, State#state{batches = Batches1}, Calls)
     end.
 
 -spec cancel(py_backlog:key(), #state{}) -> #state{}.

@@ -5,7 +5,7 @@
 %% builtin (PROTOCOL.md, section 4) needs no place: it ends soon, and a function may wait for it.
 -module(py_backlog).
 
--export([new/1, add/4, add_first/2, run/4, next/1, started/3, key/2, over/2, ended/2, cancel/2]).
+-export([new/1, is_key/2, add/4, add_first/2, run/4, next/1, started/3, key/2, over/2, ended/2, cancel/2]).
 -export([workers/1, bytes/1, full/1, counts/1]).
 -export_type([backlog/0, key/0, work/0]).
 
@@ -41,12 +41,14 @@
 new(Max) ->
     #backlog{max = Max}.
 
-%% @doc Adds a call at the end of the queue. `error': a call of that key is under way already.
--spec add(key(), work(), Size :: non_neg_integer(), backlog()) -> {ok, backlog()} | error.
-add(Key, _Work, _Size, #backlog{calls = Calls}) when is_map_key(Key, Calls) ->
-    error;
+-spec is_key(key(), backlog()) -> boolean().
+is_key(Key, #backlog{calls = Calls}) ->
+    is_map_key(Key, Calls).
+
+%% @doc Adds a call at the end of the queue. Its key is not in use.
+-spec add(key(), work(), Size :: non_neg_integer(), backlog()) -> backlog().
 add(Key, Work, Size, Backlog) ->
-    {ok, wait(Key, Work, Size, fun queue:in/2, Backlog)}.
+    wait(Key, Work, Size, fun queue:in/2, Backlog).
 
 %% @doc Adds calls of a batch at the front: the batch had its turn.
 -spec add_first([{key(), binary()}], backlog()) -> backlog().
@@ -66,17 +68,14 @@ wait(Key, Work, Size, In, #backlog{calls = Calls, queue = Queue, number = Number
         bytes = Backlog#backlog.bytes + Size
     }.
 
-%% @doc Adds a builtin, and starts it at once.
--spec run(key(), Size :: non_neg_integer(), fun(() -> pid()), backlog()) -> {ok, backlog()} | error.
-run(Key, _Size, _Start, #backlog{calls = Calls}) when is_map_key(Key, Calls) ->
-    error;
-run(Key, Size, Start, #backlog{calls = Calls, workers = Workers, bytes = Bytes} = Backlog) ->
-    Worker = Start(),
-    {ok, Backlog#backlog{
+%% @doc Adds a builtin, which that process runs already.
+-spec run(key(), Size :: non_neg_integer(), pid(), backlog()) -> backlog().
+run(Key, Size, Worker, #backlog{calls = Calls, workers = Workers, bytes = Bytes} = Backlog) ->
+    Backlog#backlog{
         calls = Calls#{Key => {running, Size, Worker}},
         workers = Workers#{Worker => {builtin, Key}},
         bytes = Bytes + Size
-    }}.
+    }.
 
 %% @doc The next call to start, if there is a place for it.
 -spec next(backlog()) -> {start, key(), work(), backlog()} | {none, backlog()}.

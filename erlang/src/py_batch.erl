@@ -1,7 +1,7 @@
 %% @doc The payload of a `calls' frame (PROTOCOL.md, section 4.1), and the frames that answer it. Pure.
 -module(py_batch).
 
--export([new/2, id/1, count/1, payload/1, calls/2, frames/2, room/0]).
+-export([new/2, id/1, name/1, count/1, payload/1, calls/2, frames/2, room/0]).
 -export_type([batch/0, index/0, answer/0]).
 
 -type index() :: pos_integer().
@@ -9,6 +9,7 @@
 
 -record(batch, {
     id :: py_frame:id(),
+    name :: binary(),
     count :: pos_integer(),
     payload :: binary()
 }).
@@ -20,10 +21,10 @@
 
 %% @doc The batch in the payload of a `calls' frame.
 -spec new(py_frame:id(), binary()) -> {ok, batch()} | error.
-new(Id, <<131, 104, 3, 109, L:32, _Name:L/binary, 109, S:32, Sizes:S/binary, 108, Count:32, Items/binary>> = Payload)
+new(Id, <<131, 104, 3, 109, L:32, Name:L/binary, 109, S:32, Sizes:S/binary, 108, Count:32, Items/binary>> = Payload)
         when Count > 0, S =:= 4 * Count ->
     case sum(Sizes, 1) =:= byte_size(Items) of
-        true -> {ok, #batch{id = Id, count = Count, payload = Payload}};
+        true -> {ok, #batch{id = Id, name = Name, count = Count, payload = Payload}};
         false -> error
     end;
 new(_Id, _Payload) ->
@@ -35,6 +36,9 @@ sum(<<>>, Sum) -> Sum.
 
 -spec id(batch()) -> py_frame:id().
 id(#batch{id = Id}) -> Id.
+
+-spec name(batch()) -> binary().
+name(#batch{name = Name}) -> Name.
 
 -spec count(batch()) -> pos_integer().
 count(#batch{count = Count}) -> Count.

@@ -33,6 +33,8 @@
 -record(batches, {
     max_frame :: pos_integer(),
     entries = #{} :: #{py_frame:id() => #entry{}},
+    %% Functions that take their time, and how many of their calls go without a batch.
+    slow = #{} :: #{Name :: binary() => Calls :: pos_integer()},
     answers = 0 :: non_neg_integer()
 }).
 
@@ -44,6 +46,8 @@
 -type progress() :: over | running.
 
 -define(SPLIT, (1 bsl 40)).
+%% The calls of a slow function until a batch is tried again.
+-define(ALONE, 4096).
 
 -spec new(pos_integer()) -> batches().
 new(MaxFrame) ->
@@ -58,11 +62,20 @@ is_key(Id, #batches{entries = Entries}) ->
 count(#batches{answers = Answers}) ->
     Answers.
 
-%% @doc A batch has come in.
--spec add(py_batch:batch(), batches()) -> batches().
-add(Batch, Batches) ->
-    Count = py_batch:count(Batch),
-    put(py_batch:id(Batch), #entry{count = Count, batch = Batch, last = Count}, Batches).
+%% @doc A batch has come in. `alone': each of its calls is to have a process of its own at once. A
+%% function whose first call outlasted the time of its batch would lose that time in every batch.
+-spec add(py_batch:batch(), batches()) -> {together, batches()} | {alone, calls(), batches()}.
+add(Batch, #batches{slow = Slow} = Batches) ->
+    {Id, Name, Count} = {py_batch:id(Batch), py_batch:name(Batch), py_batch:count(Batch)},
+    Entry = #entry{count = Count, batch = Batch, last = Count},
+    case Slow of
+        #{Name := Left} ->
+            Slow1 = if Left > Count -> Slow#{Name := Left - Count}; true -> maps:remove(Name, Slow) end,
+            {Entry1, Calls} = give_out(0, Id, Entry),
+            {alone, Calls, put(Id, Entry1, Batches#batches{slow = Slow1})};
+        #{} ->
+            {together, put(Id, Entry, Batches)}
+    end.
 
 %% @doc The counter for the process that is about to begin.
 -spec start(py_frame:id(), batches()) -> {claims(), batches()}.
@@ -79,10 +92,11 @@ claim(Index, Claims) ->
 %% @doc The process has had its time. Its answers so far, the youngest first, are sent; the calls
 %% that it has not begun are given out.
 -spec split(py_frame:id(), [py_batch:answer()], batches()) -> {iodata(), calls(), progress(), batches()}.
-split(Id, Kept, #batches{entries = Entries} = Batches) ->
-    #{Id := Entry} = Entries,
-    {Entry1, Calls} = take_over(Id, Entry),
-    {Frames, Entry2, Batches1} = send(Id, Kept, Entry1, Batches),
+split(Id, Kept, #batches{entries = Entries, slow = Slow} = Batches) ->
+    #{Id := #entry{batch = Batch} = Entry} = Entries,
+    {#entry{last = Last} = Entry1, Calls} = take_over(Id, Entry),
+    Slow1 = if Last =:= 1, Kept =:= [], Calls =/= [] -> Slow#{py_batch:name(Batch) => ?ALONE}; true -> Slow end,
+    {Frames, Entry2, Batches1} = send(Id, Kept, Entry1, Batches#batches{slow = Slow1}),
     {Frames, Calls, progress(Entry2), Batches1}.
 
 %% @doc An answer of the process after the split. `over': it has no more to answer.
@@ -133,8 +147,11 @@ cancel(Id, #batches{entries = Entries} = Batches) ->
 -spec take_over(py_frame:id(), #entry{}) -> {#entry{}, calls()}.
 take_over(_Id, #entry{batch = split} = Entry) ->
     {Entry, []};
-take_over(Id, #entry{batch = Batch, claims = Claims, count = Count} = Entry) ->
-    Claimed = atomics:exchange(Claims, 1, ?SPLIT),
+take_over(Id, #entry{claims = Claims} = Entry) ->
+    give_out(atomics:exchange(Claims, 1, ?SPLIT), Id, Entry).
+
+-spec give_out(Claimed :: non_neg_integer(), py_frame:id(), #entry{}) -> {#entry{}, calls()}.
+give_out(Claimed, Id, #entry{batch = Batch, count = Count} = Entry) ->
     Calls = [{{Id, Index}, Payload} || {Index, Payload} <- py_batch:calls(Claimed + 1, Batch)],
     {Entry#entry{batch = split, last = Claimed, single = Count - Claimed}, Calls}.
 

@@ -4,7 +4,7 @@
 %% tag, so a message of theirs is never taken for an answer.
 -module(py_submitted).
 
--export([start/3, start/4, is_builtin/1]).
+-export([start/3, start/4, guard/1, is_builtin/1]).
 -export_type([context/0, answer/0]).
 
 -include_lib("kernel/include/logger.hrl").
@@ -49,12 +49,27 @@ start(Payload, Count, Claims, Context) ->
     Heap = ?GARBAGE * min(Count, ?ROOMY),
     spawn_for(Context, fun() -> batch(Payload, Count, Claims, Context) end, [{min_heap_size, Heap}]).
 
-%% The link ends the process with the channel. The monitor tells the channel of its end even if a
-%% function unlinks it: `{Tag, _, process, Pid, Reason}'.
+%% The channel hears of the end as `{Tag, _, process, Pid, Reason}'. A monitor, since a function can
+%% undo a link and would then die unheard; not both, since a call would take a quarter longer.
 -spec spawn_for(context(), fun(() -> ok), [{min_heap_size, pos_integer()}]) -> pid().
 spawn_for(#{tag := Tag}, Fun, Options) ->
-    {Pid, _} = spawn_opt(Fun, [link, {monitor, [{tag, Tag}]} | Options]),
+    {Pid, _} = spawn_opt(Fun, [{monitor, [{tag, Tag}]} | Options]),
     Pid.
+
+%% @doc Ends the processes of a channel that was killed, and so could not end them.
+-spec guard(Channel :: pid()) -> pid().
+guard(Channel) ->
+    spawn(fun() ->
+        Monitor = monitor(process, Channel),
+        %% The channel's end comes for certain.
+        receive {'DOWN', Monitor, process, Channel, _} -> ok end,
+        Mine = self(),
+        lists:foreach(fun(Pid) -> exit(Pid, kill) end, [Pid || Pid <- processes(), Pid =/= Mine, started_by(Channel, Pid)])
+    end).
+
+-spec started_by(pid(), pid()) -> boolean().
+started_by(Channel, Pid) ->
+    process_info(Pid, parent) =:= {parent, Channel}.
 
 %% In the process
 
@@ -106,7 +121,7 @@ run(Index, [Arg | Args], #work{context = Context, claims = Claims, name = Name} 
             Result = py_function:run(Found, Name, [Arg]),
             {Kind, Payload} = py_function:answer(Result, map_get(max_frame, Context), py_batch:room()),
             ok = tell({Index, Kind, Payload}, Context),
-            case Args =/= [] andalso clean(Context) of
+            case Args =/= [] andalso clean() of
                 true -> run(Index + 1, Args, Work#work{last = Last});
                 false -> ok
             end;
@@ -116,11 +131,11 @@ run(Index, [Arg | Args], #work{context = Context, claims = Claims, name = Name} 
 
 %% Whether the process is as good as new. What it is linked to might end it, and a message be taken
 %% for another, in the midst of a call that has nothing to do with either.
--spec clean(context()) -> boolean().
-clean(#{channel := Channel}) ->
+-spec clean() -> boolean().
+clean() ->
     _ = get() =:= [] orelse erase(),
     _ = process_flag(trap_exit, false),
     case process_info(self(), [links, monitors, message_queue_len, registered_name]) of
-        [{links, [Channel]}, {monitors, []}, {message_queue_len, 0}, {registered_name, []}] -> true;
+        [{links, []}, {monitors, []}, {message_queue_len, 0}, {registered_name, []}] -> true;
         _ -> false
     end.

@@ -52,10 +52,10 @@ checked_settings(_) ->
 %% What is kept account of
 
 backlog_order(_) ->
-    B = lists:foldl(fun(Id, B0) -> {ok, B1} = py_backlog:add(Id, <<Id>>, 1, B0), B1 end, py_backlog:new(10), [3, 1, 2]),
+    B = lists:foldl(fun(Id, B0) -> py_backlog:add(Id, <<Id>>, 1, B0) end, py_backlog:new(10), [3, 1, 2]),
     ?assertEqual([{3, <<3>>}, {1, <<1>>}, {2, <<2>>}], starts(B)),
     ?assertEqual({0, 3}, py_backlog:counts(B)),
-    ?assertEqual(error, py_backlog:add(1, <<>>, 0, B)).
+    ?assertEqual([true, false], [py_backlog:is_key(Id, B) || Id <- [1, 4]]).
 
 starts(B) ->
     case py_backlog:next(B) of
@@ -67,8 +67,8 @@ starts(B) ->
 worker(Key) -> list_to_pid("<0." ++ integer_to_list(1000 + Key) ++ ".0>").
 
 backlog_limit(_) ->
-    {ok, B1} = py_backlog:add(1, <<>>, 0, py_backlog:new(1)),
-    {ok, B2} = py_backlog:add(2, <<>>, 0, B1),
+    B1 = py_backlog:add(1, <<>>, 0, py_backlog:new(1)),
+    B2 = py_backlog:add(2, <<>>, 0, B1),
     {start, 1, _, B3} = py_backlog:next(B2),
     B4 = py_backlog:started(1, worker(1), B3),
     {none, B5} = py_backlog:next(B4),
@@ -81,9 +81,9 @@ backlog_limit(_) ->
 
 %% A cancelled call that runs keeps its place until its process has ended.
 backlog_cancel(_) ->
-    {ok, B1} = py_backlog:add(1, <<>>, 0, py_backlog:new(1)),
-    {ok, B2} = py_backlog:add(2, <<>>, 0, B1),
-    {ok, B3} = py_backlog:add(3, <<>>, 0, B2),
+    B1 = py_backlog:add(1, <<>>, 0, py_backlog:new(1)),
+    B2 = py_backlog:add(2, <<>>, 0, B1),
+    B3 = py_backlog:add(3, <<>>, 0, B2),
     {start, 1, _, B4} = py_backlog:next(B3),
     Worker = worker(1),
     {kill, Worker, B5} = py_backlog:cancel(1, py_backlog:started(1, Worker, B4)),
@@ -98,17 +98,17 @@ backlog_cancel(_) ->
 
 %% One id comes round again while its cancelled predecessor still stands in the queue: it runs once.
 backlog_reused_id(_) ->
-    {ok, B1} = py_backlog:add(1, <<"old">>, 0, py_backlog:new(9)),
+    B1 = py_backlog:add(1, <<"old">>, 0, py_backlog:new(9)),
     {ok, B2} = py_backlog:cancel(1, B1),
-    {ok, B3} = py_backlog:add(1, <<"new">>, 0, B2),
+    B3 = py_backlog:add(1, <<"new">>, 0, B2),
     ?assertEqual([{1, <<"new">>}], starts(B3)).
 
 %% Cancelled calls leave nothing in the queue, whatever stands before them.
 backlog_cancelled_many(_) ->
-    {ok, B1} = py_backlog:add(first, <<>>, 0, py_backlog:new(1)),
-    {ok, B2} = py_backlog:add(last, <<>>, 0, B1),
+    B1 = py_backlog:add(first, <<>>, 0, py_backlog:new(1)),
+    B2 = py_backlog:add(last, <<>>, 0, B1),
     B3 = lists:foldl(fun(Id, B) ->
-        {ok, Added} = py_backlog:add(Id, <<Id:64>>, 8, B),
+        Added = py_backlog:add(Id, <<Id:64>>, 8, B),
         {ok, Cancelled} = py_backlog:cancel(Id, Added),
         Cancelled
     end, B2, lists:seq(1, 200000)),
@@ -118,7 +118,7 @@ backlog_cancelled_many(_) ->
     B5 = py_backlog:over(first, py_backlog:started(first, self(), B4)),
     {start, last, _, _} = py_backlog:next(B5),
     %% As many that wait, every other one cancelled.
-    Add = fun(Id, B) -> {ok, Added} = py_backlog:add(Id, <<>>, 0, B), Added end,
+    Add = fun(Id, B) -> py_backlog:add(Id, <<>>, 0, B) end,
     Cancel = fun(Id, B) -> {ok, Cancelled} = py_backlog:cancel(Id, B), Cancelled end,
     Full = lists:foldl(Add, py_backlog:new(200000), lists:seq(1, 200000)),
     Half = lists:foldl(Cancel, Full, lists:seq(1, 200000, 2)),
@@ -134,12 +134,11 @@ taken(Left, Backlog) ->
 %% What is counted goes with the call, however it goes.
 backlog_bytes(_) ->
     B0 = py_backlog:new(1),
-    {ok, B1} = py_backlog:add(1, <<"abc">>, 3, B0),
-    {ok, B2} = py_backlog:add(2, <<"defgh">>, 5, B1),
-    {ok, B3} = py_backlog:run(3, 7, fun() -> worker(3) end, B2),
+    B1 = py_backlog:add(1, <<"abc">>, 3, B0),
+    B2 = py_backlog:add(2, <<"defgh">>, 5, B1),
+    B3 = py_backlog:run(3, 7, worker(3), B2),
     B4 = py_backlog:add_first([{{4, 1}, <<"0123456789">>}], B3),
     ?assertEqual([0, 3, 8, 15, 25], [py_backlog:bytes(B) || B <- [B0, B1, B2, B3, B4]]),
-    ?assertEqual(error, py_backlog:run(3, 7, fun() -> error(started) end, B4)),
     {start, {4, 1}, _, B5} = py_backlog:next(B4),
     B6 = py_backlog:started({4, 1}, worker(4), B5),
     {none, B7} = py_backlog:next(B6),

@@ -17,7 +17,7 @@ all() ->
         malformed, id_in_use, id_in_use_after_split, channel_ends, status
     ].
 
-pure() -> [payloads, refused, rows].
+pure() -> [payloads, refused, rows, slow].
 
 init_per_testcase(Case, Config) ->
     case lists:member(Case, pure()) of
@@ -39,7 +39,7 @@ settings(_) -> [].
 
 payloads(_) ->
     {ok, Batch} = py_batch:new(7, payload(<<"f">>, [1, <<"two">>, [3]])),
-    ?assertEqual({7, 3}, {py_batch:id(Batch), py_batch:count(Batch)}),
+    ?assertEqual({7, <<"f">>, 3}, {py_batch:id(Batch), py_batch:name(Batch), py_batch:count(Batch)}),
     Calls = [{Index, binary_to_term(Payload)} || {Index, Payload} <- py_batch:calls(1, Batch)],
     ?assertEqual([{1, {<<"f">>, [1]}}, {2, {<<"f">>, [<<"two">>]}}, {3, {<<"f">>, [[3]]}}], Calls),
     ?assertEqual(tl(tl(Calls)), [{Index, binary_to_term(Payload)} || {Index, Payload} <- py_batch:calls(3, Batch)]),
@@ -68,6 +68,30 @@ decode(<<Length:32, Kind, Id:32, Rest/binary>>) ->
     [{Kind, Id, binary_to_term(Payload)} | decode(More)];
 decode(<<>>) ->
     [].
+
+%% A function whose first call is not over when the batch is split: the next calls of it have a
+%% process each, for a while. One that is slow later on, or was not begun, is not slow.
+slow(_) ->
+    Batch = fun(Id, Name) -> {ok, B} = py_batch:new(Id, payload(Name, lists:seq(1, 1024))), B end,
+    Split = fun(Id, Name, Begun, Answered, B0) ->
+        {together, B1} = py_batches:add(Batch(Id, Name), B0),
+        {Claims, B2} = py_batches:start(Id, B1),
+        [true = py_batches:claim(Index, Claims) || Index <- lists:seq(1, Begun)],
+        Kept = [{Index, ok, <<131, 97, 1>>} || Index <- lists:seq(Answered, 1, -1)],
+        {_, Calls, _, B3} = py_batches:split(Id, Kept, B2),
+        ?assertEqual(1024 - Begun, length(Calls)),
+        false = py_batches:claim(Begun + 1, Claims),
+        B3
+    end,
+    B1 = Split(3, <<"f">>, 1, 1, Split(2, <<"f">>, 2, 1, Split(1, <<"f">>, 0, 0, py_batches:new(65536)))),
+    B2 = Split(4, <<"f">>, 1, 0, B1),
+    {together, B3} = py_batches:add(Batch(5, <<"g">>), B2),
+    B4 = lists:foldl(fun(Id, B) ->
+        {alone, Calls, Added} = py_batches:add(Batch(Id, <<"f">>), B),
+        ?assertEqual([{Id, Index} || Index <- lists:seq(1, 1024)], [Key || {Key, _} <- Calls]),
+        Added
+    end, B3, [6, 7, 8, 9]),
+    {together, _} = py_batches:add(Batch(10, <<"f">>), B4).
 
 %% Batches that are through in time
 

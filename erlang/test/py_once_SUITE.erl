@@ -48,7 +48,8 @@ explore(Batch, Kill, Choices) ->
 model(Actions, Kill) ->
     Items = [<<97, N>> || N <- [1, 2, 3]],
     {ok, Batch} = py_batch:new(7, py_client:calls_payload(<<"f">>, Items)),
-    {Claims, Batches} = py_batches:start(7, py_batches:add(Batch, py_batches:new(16#10000))),
+    {together, Added} = py_batches:add(Batch, py_batches:new(16#10000)),
+    {Claims, Batches} = py_batches:start(7, Added),
     #{
         actions => Actions, kill => Kill, claims => Claims, batches => Batches,
         worker => {at, 1}, registered => true, inbox => [], kept => [], timer => armed, singles => [],
