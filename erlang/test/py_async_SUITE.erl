@@ -299,6 +299,8 @@ cancel_waiting(_) ->
     B = held(Socket, 2),
     [call(Socket, Id, <<"hold">>, []) || Id <- [3, 4]],
     cancel(Socket, 3),
+    call(Socket, 5, registered, [<<"hold">>]),
+    {3, 5, true} = py_client:recv(Socket),
     [Pid ! go || Pid <- [A, B]],
     [1, 2] = lists:sort([begin {3, Id, gone} = py_client:recv(Socket), Id end || _ <- [1, 2]]),
     receive {held, Pid} -> Pid ! go end,

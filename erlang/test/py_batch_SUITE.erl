@@ -353,6 +353,7 @@ cancel_waiting(_) ->
     Pids = [receive {held, Pid} -> Pid end || _ <- [1, 2]],
     calls(Socket, 3, <<"hold_at">>, [hold, hold]),
     cancel(Socket, 3),
+    ok = synchronized(Socket),
     [Pid ! go || Pid <- Pids],
     [{3, 1, gone}, {3, 2, gone}] = lists:sort([py_client:recv(Socket), py_client:recv(Socket)]),
     call(Socket, 4, <<"double_it">>, [21]),
@@ -415,6 +416,12 @@ status(_) ->
     ok = sys:trace(Channel, false).
 
 %% Tools
+
+%% The channel has read all that was sent before.
+synchronized(Socket) ->
+    call(Socket, 999, registered, [<<"double_it">>]),
+    {3, 999, true} = py_client:recv(Socket),
+    ok.
 
 call(Socket, Id, Target, Args) -> py_client:send_frame(Socket, 2, Id, term_to_binary({Target, Args})).
 
