@@ -83,8 +83,12 @@ loop(State) ->
 -spec messages(0 | infinity, non_neg_integer(), #state{}) -> no_return().
 messages(_Timeout, 0, State) ->
     loop(flush(State));
-messages(Timeout, Left, State) ->
+messages(Timeout, Left, #state{context = #{tag := Tag}, kept = Kept} = State) ->
     receive
+        {Tag, Worker, Answer} when is_map_key(Worker, Kept) ->
+            %% Does not count: these are no more than the calls of the batches that run.
+            #{Worker := Answers} = Kept,
+            messages(0, Left, State#state{kept = Kept#{Worker := [Answer | Answers]}});
         {system, {Pid, _} = From, Request} when is_pid(Pid) ->
             sys:handle_system_msg(Request, From, State#state.parent, ?MODULE, State#state.debug, State);
         Message ->
@@ -96,15 +100,10 @@ messages(Timeout, Left, State) ->
 %% A registered function can find this process and send it anything. Messages that
 %% count bear a reference that functions do not have; the others are logged.
 -spec message(term(), #state{}) -> #state{}.
-message({Tag, Worker, Answer}, #state{context = #{tag := Tag}, kept = Kept, backlog = Backlog} = State) ->
-    case Kept of
-        #{Worker := Answers} ->
-            State#state{kept = Kept#{Worker := [Answer | Answers]}};
-        #{} ->
-            case py_backlog:key(Worker, Backlog) of
-                {ok, Key} -> answer(Key, Answer, State);
-                error -> State
-            end
+message({Tag, Worker, Answer}, #state{context = #{tag := Tag}, backlog = Backlog} = State) ->
+    case py_backlog:key(Worker, Backlog) of
+        {ok, Key} -> answer(Key, Answer, State);
+        error -> State
     end;
 message({Tag, _Monitor, process, Worker, Reason}, #state{context = #{tag := Tag}, backlog = Backlog} = State) ->
     {Answers, State1} = take_kept(Worker, State),
