@@ -1,10 +1,9 @@
-%% @doc The process of an async channel (PROTOCOL.md, section 4.1): many calls under way at once, each in a process of its own.
+%% @doc The process of an async channel (PROTOCOL.md, section 4.1): many calls under way at once, in
+%% processes of their own ({@link py_submitted}).
 %%
-%% A special process, as {@link py_handler}; it runs no function itself. It never blocks on its socket either way, so a side that does
-%% not read its answers can still cancel what it has asked for; meanwhile no further call is started.
-%%
-%% It traps exits and is linked to the processes: that is how it hears of one that has ended without an answer, and how they end with
-%% it even if it is killed.
+%% A special process, as {@link py_handler}; it runs no function itself. It never blocks on its
+%% socket either way, so a program that does not read its answers can still cancel its calls;
+%% meanwhile no further function is started.
 -module(py_async).
 
 -export([run/2]).
@@ -17,52 +16,80 @@
     parent :: pid(),
     debug :: [sys:dbg_opt()],
     channel :: py_channel:channel(),
-    max_frame :: pos_integer(),
-    policy :: py_term:policy(),
+    context :: py_submitted:context(),
     backlog :: py_backlog:backlog(),
     batches :: py_batches:batches(),
+    %% The answers of the processes whose batches are not split, the youngest first: they are sent
+    %% together. Apart from `batches', since this is what changes with every call.
+    kept = #{} :: #{pid() => [py_batch:answer()]},
+    max_queued :: pos_integer(),
     answered = 0 :: non_neg_integer(),
-    %% The message of the socket that says when to read on.
-    reading = none :: none | reference(),
-    %% Frames to be sent, and their size; what the socket would not take yet, and the message that says when it will.
+    %% The message that says when to read on: the socket's, or while too much is queued a timer's.
+    reading = none :: none | reference() | {paused, reference()},
+    %% Frames to be sent, and their size.
     out = [] :: iolist(),
     size = 0 :: non_neg_integer(),
-    writing = none :: none | {reference(), iodata()}
+    %% The message that says when the socket takes the rest of what was sent, that rest, and its size.
+    writing = none :: none | {reference(), iodata(), non_neg_integer()}
 }).
 
 %% So many frames or messages are dealt with before the others get their turn, and what has to be sent is sent.
 -define(TURN, 64).
 %% So many bytes are worth a system call of their own.
 -define(BATCH, 16#10000).
+%% After so many ms a batch is split.
+-define(SOON, 1).
+%% While too much is queued, so many bytes are read each time after so many ms. This finds the
+%% cancel frames behind them, and the end of the program.
+-define(TRICKLE, 16#10000).
+-define(PAUSE, 100).
+%% A call may keep so many bytes that are not its own.
+-define(SPARE, 16#4000).
 
 %% @doc Serves a channel that is through with the handshake. The process becomes its own.
 -spec run(pid(), py_channel:channel()) -> no_return().
 run(Parent, Channel) ->
+    %% A function may link itself to the channel; its end is not the channel's.
     process_flag(trap_exit, true),
+    _ = py_submitted:guard(self()),
     MaxFrame = py_settings:get(max_frame),
+    Policy = case py_settings:get(create_atoms) of true -> create; false -> safe end,
     loop(#state{
         parent = Parent,
         debug = sys:debug_options([]),
         channel = py_channel:unpolled(Channel),
-        max_frame = MaxFrame,
-        policy = case py_settings:get(create_atoms) of true -> create; false -> safe end,
+        context = #{channel => self(), tag => make_ref(), policy => Policy, max_frame => MaxFrame},
         backlog = py_backlog:new(py_settings:get(max_async)),
-        batches = py_batches:new(MaxFrame)
+        batches = py_batches:new(MaxFrame),
+        max_queued = py_settings:get(max_queued_bytes)
     }).
 
-%% Waits without end for the socket's message, which comes at the latest when the program at its other end dies.
+%% Waits without end for the socket's message, which comes at the latest when the program at its
+%% other end dies, or for the pause to end.
 -spec loop(#state{}) -> no_return().
 loop(#state{reading = none} = State) ->
     messages(0, ?TURN, frames(?TURN, State));
+loop(#state{reading = {paused, Timer}} = State) ->
+    case too_much(State) of
+        true ->
+            messages(infinity, ?TURN, State);
+        false ->
+            _ = erlang:cancel_timer(Timer, [{async, true}, {info, false}]),
+            loop(State#state{reading = none})
+    end;
 loop(State) ->
     messages(infinity, ?TURN, State).
 
 -spec messages(0 | infinity, non_neg_integer(), #state{}) -> no_return().
 messages(_Timeout, 0, State) ->
     loop(flush(State));
-messages(Timeout, Left, State) ->
+messages(Timeout, Left, #state{context = #{tag := Tag}, kept = Kept} = State) ->
     receive
-        {system, From, Request} ->
+        {Tag, Worker, Answer} when is_map_key(Worker, Kept) ->
+            %% Does not count: these are no more than the calls of the batches that run.
+            #{Worker := Answers} = Kept,
+            messages(0, Left, State#state{kept = Kept#{Worker := [Answer | Answers]}});
+        {system, {Pid, _} = From, Request} when is_pid(Pid) ->
             sys:handle_system_msg(Request, From, State#state.parent, ?MODULE, State#state.debug, State);
         Message ->
             messages(0, Left - 1, message(Message, State))
@@ -70,23 +97,41 @@ messages(Timeout, Left, State) ->
         loop(flush(State))
     end.
 
+%% A registered function can find this process and send it anything. Messages that
+%% count bear a reference that functions do not have; the others are logged.
 -spec message(term(), #state{}) -> #state{}.
-message({?MODULE, over, Worker, Outcome}, State) ->
-    over(Worker, Outcome, State);
-message({timeout, Timer, {py_batches, Id}}, #state{batches = Batches} = State) ->
-    {More, Batches1} = py_batches:late(Id, Timer, Batches),
-    start(more(Id, More, State#state{batches = Batches1}));
+message({Tag, Worker, Answer}, #state{context = #{tag := Tag}, backlog = Backlog} = State) ->
+    case py_backlog:key(Worker, Backlog) of
+        {ok, Key} -> answer(Key, Answer, State);
+        error -> State
+    end;
+message({Tag, _Monitor, process, Worker, Reason}, #state{context = #{tag := Tag}, backlog = Backlog} = State) ->
+    {Answers, State1} = take_kept(Worker, State),
+    case py_backlog:ended(Worker, Backlog) of
+        {ok, Key, Backlog1} -> start(ended(Key, Answers, Reason, State1#state{backlog = Backlog1}));
+        {none, Backlog1} -> start(State1#state{backlog = Backlog1})
+    end;
+message({Tag, {split, Worker}}, #state{context = #{tag := Tag}, kept = Kept} = State) ->
+    case Kept of
+        #{Worker := _} -> split(Worker, State);
+        #{} -> State
+    end;
+message({timeout, Timer, read_on}, #state{reading = {paused, Timer}} = State) ->
+    trickle(?TRICKLE, State#state{reading = none});
+message({timeout, _Old, read_on}, State) ->
+    State;
 message({'$socket', _, select, Handle}, #state{reading = Handle} = State) ->
     State#state{reading = none};
-message({'$socket', _, select, Handle}, #state{writing = {Handle, Rest}} = State) ->
+message({'$socket', _, select, Handle}, #state{writing = {Handle, Rest, _}} = State) ->
     start(write(Rest, State));
-message({'$socket', _, abort, {_Handle, Reason}}, State) ->
+message({'$socket', _, abort, {Handle, Reason}}, #state{reading = Handle} = State) ->
+    stop(Reason, State);
+message({'$socket', _, abort, {Handle, Reason}}, #state{writing = {Handle, _, _}} = State) ->
     stop(Reason, State);
 message({'EXIT', Parent, Reason}, #state{parent = Parent} = State) ->
     stop({shutdown, Reason}, State);
-message({'EXIT', Worker, Reason}, State) ->
-    %% After its answer this changes nothing.
-    over(Worker, {exit, Reason}, State);
+message({'EXIT', _Linked, _Reason}, State) ->
+    State;
 message(Stray, State) ->
     ?LOG_WARNING(#{what => py_stray_message, handler => self(), message => Stray}),
     State.
@@ -96,21 +141,56 @@ message(Stray, State) ->
 -spec frames(non_neg_integer(), #state{}) -> #state{}.
 frames(0, State) ->
     State;
-frames(Left, #state{channel = Channel} = State) ->
+frames(Left, State) ->
+    case too_much(State) of
+        true ->
+            State#state{reading = {paused, erlang:start_timer(?PAUSE, self(), read_on)}};
+        false ->
+            case next(State) of
+                {read, _Size, State1} -> frames(Left - 1, State1);
+                {wait, State1} -> State1
+            end
+    end.
+
+-spec trickle(integer(), #state{}) -> #state{}.
+trickle(Bytes, State) when Bytes =< 0 ->
+    State;
+trickle(Bytes, State) ->
+    case next(State) of
+        {read, Size, State1} -> trickle(Bytes - Size, State1);
+        {wait, State1} -> State1
+    end.
+
+-spec too_much(#state{}) -> boolean().
+too_much(#state{max_queued = Max} = State) ->
+    queued(State) > Max.
+
+%% The payloads of the calls under way, and the answers that Python has not read.
+-spec queued(#state{}) -> non_neg_integer().
+queued(#state{backlog = Backlog, size = Size, writing = Writing}) ->
+    Unread = case Writing of none -> 0; {_, _, Rest} -> Rest end,
+    py_backlog:bytes(Backlog) + Size + Unread.
+
+-spec next(#state{}) -> {read, pos_integer(), #state{}} | {wait, #state{}}.
+next(#state{channel = Channel} = State) ->
     case py_channel:next(Channel) of
-        {frame, Frame, Channel1} -> frames(Left - 1, frame(Frame, debug({in, Frame}, State#state{channel = Channel1})));
-        {wait, Handle, Channel1} -> State#state{channel = Channel1, reading = Handle};
-        {error, Reason} -> stop(Reason, State)
+        {frame, {_, _, Payload} = Frame, Channel1} ->
+            State1 = frame(Frame, debug({in, Frame}, State#state{channel = Channel1})),
+            {read, py_frame:length_field(byte_size(Payload)), State1};
+        {wait, Handle, Channel1} ->
+            {wait, State#state{channel = Channel1, reading = Handle}};
+        {error, Reason} ->
+            stop(Reason, State)
     end.
 
 -spec frame(py_frame:frame(), #state{}) -> #state{}.
 frame({call, Id, Payload}, State) ->
-    start(add(Id, Payload, unused(Id, State)));
+    add(Id, own(Payload, State), unused(Id, State));
 frame({cast, _Id, Payload}, State) ->
-    start(add(make_ref(), Payload, State));
+    add(make_ref(), own(Payload, State), State);
 frame({calls, Id, Payload}, State) ->
-    case py_batch:new(Id, Payload) of
-        {ok, Batch} -> start(add_batch(Batch, unused(Id, State)));
+    case py_batch:new(Id, own(Payload, State)) of
+        {ok, Batch} -> add_batch(Batch, unused(Id, State));
         error -> stop({bad_calls, Id}, State)
     end;
 frame({cancel, Id, _}, #state{batches = Batches} = State) ->
@@ -121,31 +201,50 @@ frame({bye, _, _}, State) ->
 frame({Kind, Id, _}, State) ->
     stop({unexpected_frame, Kind, Id}, State).
 
+%% A payload is a part of what was read at once. One that is small beside it is copied, lest it keep
+%% all of that for as long as its call is under way; one that has to wait, sooner.
+-spec own(binary(), #state{}) -> binary().
+own(Payload, #state{backlog = Backlog}) ->
+    Beside = binary:referenced_byte_size(Payload) - 2 * byte_size(Payload),
+    case Beside > ?SPARE orelse (Beside > 0 andalso py_backlog:full(Backlog)) of
+        true -> binary:copy(Payload);
+        false -> Payload
+    end.
+
 -spec unused(py_frame:id(), #state{}) -> #state{}.
-unused(Id, #state{batches = Batches} = State) ->
-    case py_batches:is_key(Id, Batches) of
+unused(Id, #state{batches = Batches, backlog = Backlog} = State) ->
+    case py_batches:is_key(Id, Batches) orelse py_backlog:is_key(Id, Backlog) of
         true -> stop({id_in_use, Id}, State);
         false -> State
     end.
 
--spec add(py_backlog:key(), py_backlog:work(), #state{}) -> #state{}.
-add(Key, Work, #state{backlog = Backlog} = State) ->
-    case py_backlog:add(Key, Work, Backlog) of
-        {ok, Backlog1} -> State#state{backlog = Backlog1};
-        error -> stop({id_in_use, Key}, State)
+%% Builtins do not wait: that a function is killed, or a message sent, may be what all functions that
+%% run are waiting for.
+-spec add(py_backlog:key(), binary(), #state{}) -> #state{}.
+add(Key, Payload, #state{backlog = Backlog, context = Context} = State) ->
+    Size = byte_size(Payload),
+    case py_submitted:is_builtin(Payload) of
+        true -> State#state{backlog = py_backlog:run(Key, Size, py_submitted:start(Key, Payload, Context), Backlog)};
+        false -> start(State#state{backlog = py_backlog:add(Key, Payload, Size, Backlog)})
     end.
 
 -spec add_batch(py_batch:batch(), #state{}) -> #state{}.
-add_batch(Batch, #state{batches = Batches} = State) ->
-    {Works, Batches1} = py_batches:add(Batch, Batches),
-    lists:foldl(fun({Key, Work}, S) -> add(Key, Work, S) end, State#state{batches = Batches1}, Works).
+add_batch(Batch, #state{backlog = Backlog, batches = Batches} = State) ->
+    case py_batches:add(Batch, Batches) of
+        {together, Batches1} ->
+            Size = byte_size(py_batch:payload(Batch)),
+            start(State#state{backlog = py_backlog:add(py_batch:id(Batch), Batch, Size, Backlog), batches = Batches1});
+        {alone, Calls, Batches1} ->
+            lists:foldl(fun({Key, Payload}, S) -> add(Key, Payload, S) end, State#state{batches = Batches1}, Calls)
+    end.
 
 -spec cancel(py_backlog:key(), #state{}) -> #state{}.
 cancel(Key, #state{backlog = Backlog} = State) ->
     case py_backlog:cancel(Key, Backlog) of
         {kill, Worker, Backlog1} ->
             exit(Worker, kill),
-            State#state{backlog = Backlog1};
+            {_, State1} = take_kept(Worker, State),
+            State1#state{backlog = Backlog1};
         {ok, Backlog1} ->
             State#state{backlog = Backlog1}
     end.
@@ -155,101 +254,92 @@ cancel(Key, #state{backlog = Backlog} = State) ->
 start(#state{writing = none, backlog = Backlog} = State) ->
     case py_backlog:next(Backlog) of
         {start, Key, Work, Backlog1} ->
-            {Job, Options, State1} = job(Key, Work, State),
-            start(State1#state{backlog = py_backlog:started(Key, spawn_opt(Job, [link | py_function:limits() ++ Options]), Backlog1)});
+            {Worker, State1} = spawn_worker(Key, Work, State),
+            start(State1#state{backlog = py_backlog:started(Key, Worker, Backlog1)});
         {none, Backlog1} ->
             State#state{backlog = Backlog1}
     end;
 start(State) ->
     State.
 
--spec job(py_backlog:key(), py_backlog:work(), #state{}) -> {fun(() -> ok), [{min_heap_size, pos_integer()}], #state{}}.
-job(Key, Payload, #state{policy = Policy} = State) when is_reference(Key) ->
-    {fun() -> cast(Payload, Policy) end, [], State};
-job(Key, Payload, #state{policy = Policy, max_frame = MaxFrame} = State) when is_binary(Payload) ->
-    Batched = is_tuple(Key),
-    Channel = self(),
-    {fun() -> call(Channel, Payload, Policy, MaxFrame, Batched) end, [], State};
-job(Id, _Batch, #state{policy = Policy, max_frame = MaxFrame, batches = Batches} = State) ->
-    {Batch, Batches1} = py_batches:start(Id, Batches),
-    Channel = self(),
-    {fun() -> batch(Channel, Batch, Policy, MaxFrame) end, [{min_heap_size, py_batch:heap(Batch)}], State#state{batches = Batches1}}.
+-spec spawn_worker(py_backlog:key(), py_backlog:work(), #state{}) -> {pid(), #state{}}.
+spawn_worker(Key, Payload, #state{context = Context} = State) when is_binary(Payload) ->
+    {py_submitted:start(Key, Payload, Context), State};
+spawn_worker(Id, Batch, #state{context = #{tag := Tag} = Context, batches = Batches, kept = Kept} = State) ->
+    {Claims, Batches1} = py_batches:start(Id, Batches),
+    Worker = py_submitted:start(py_batch:payload(Batch), py_batch:count(Batch), Claims, Context),
+    %% Not cancelled: it means nothing once the process has ended.
+    _ = erlang:send_after(?SOON, self(), {Tag, {split, Worker}}),
+    {Worker, State#state{batches = Batches1, kept = Kept#{Worker => []}}}.
 
-%% In a process of its own
-
--spec call(pid(), binary(), py_term:policy(), pos_integer(), boolean()) -> ok.
-call(Channel, Payload, Policy, MaxFrame, Batched) ->
-    Result = perform(Payload, Policy),
-    Answer =
-        case Batched of
-            true -> py_function:answer(Result, MaxFrame, py_batch:room());
-            false -> py_function:answer(Result, MaxFrame)
-        end,
-    Channel ! {?MODULE, over, self(), Answer},
-    ok.
-
--spec batch(pid(), py_batch:batch(), py_term:policy(), pos_integer()) -> ok.
-batch(Channel, Batch, Policy, MaxFrame) ->
-    case py_batch:work(Channel, Batch, Policy, MaxFrame) of
-        {answered, Frames} ->
-            Channel ! {?MODULE, over, self(), {frames, erlang:iolist_to_iovec(Frames)}},
-            ok;
-        left ->
-            ok
-    end.
-
--spec cast(binary(), py_term:policy()) -> ok.
-cast(Payload, Policy) ->
-    case perform(Payload, Policy) of
-        {ok, _} -> ok;
-        {error, Failure} -> ?LOG_WARNING(#{what => py_cast_failed, failure => Failure})
-    end.
-
--spec perform(binary(), py_term:policy()) -> py_function:result().
-perform(Payload, Policy) ->
-    case py_function:decode(Payload, Policy) of
-        {ok, {Target, Args}} -> py_function:run(Target, Args);
-        {error, Failure} -> {error, Failure}
+-spec take_kept(pid(), #state{}) -> {[py_batch:answer()], #state{}}.
+take_kept(Worker, #state{kept = Kept} = State) ->
+    case maps:take(Worker, Kept) of
+        {Answers, Rest} -> {Answers, State#state{kept = Rest}};
+        error -> {[], State}
     end.
 
 %% What Python gets
 
--type outcome() :: {ok | error, py_term:payload()} | {frames, erlang:iovec()} | {exit, term()}.
+-spec answer(py_backlog:key(), py_submitted:answer(), #state{}) -> #state{}.
+answer(Id, {_Index, _Kind, _Payload} = Answer, #state{batches = Batches} = State) ->
+    {Frames, Progress, Batches1} = py_batches:answer(Id, Answer, Batches),
+    over(Progress, Id, batch_out(Id, Frames, State#state{batches = Batches1}));
+answer(Key, Answer, State) ->
+    over(over, Key, reply(Key, Answer, State)).
 
--spec over(pid(), outcome(), #state{}) -> #state{}.
-over(Worker, Outcome, #state{backlog = Backlog} = State) ->
-    case py_backlog:over(Worker, Backlog) of
-        {ok, Key, Backlog1} -> start(answer(Key, Outcome, State#state{backlog = Backlog1}));
-        {ignore, none, Backlog1} -> start(State#state{backlog = Backlog1})
-    end.
+-spec over(py_batches:progress(), py_backlog:key(), #state{}) -> #state{}.
+over(over, Key, #state{backlog = Backlog} = State) ->
+    start(State#state{backlog = py_backlog:over(Key, Backlog)});
+over(running, _Key, State) ->
+    State.
 
--spec answer(py_backlog:key(), outcome(), #state{}) -> #state{}.
-answer(Key, _Outcome, State) when is_reference(Key) ->
+-spec split(pid(), #state{}) -> #state{}.
+split(Worker, #state{batches = Batches, backlog = Backlog} = State) ->
+    {ok, Id} = py_backlog:key(Worker, Backlog),
+    {Answers, State1} = take_kept(Worker, State),
+    {Frames, Calls, Progress, Batches1} = py_batches:split(Id, Answers, Batches),
+    over(Progress, Id, queue_first(Calls, batch_out(Id, Frames, State1#state{batches = Batches1}))).
+
+%% A process has ended that had something to answer, or whose answers have not been sent.
+-spec ended(py_backlog:key(), [py_batch:answer()], term(), #state{}) -> #state{}.
+ended(Cast, [], normal, State) when is_reference(Cast) ->
     State;
-answer({Id, Index}, Outcome, #state{batches = Batches} = State) ->
-    {Frames, Batches1} = py_batches:single(Id, Index, Outcome, Batches),
-    out(Frames, debug({out, {Id, Frames}}, State#state{batches = Batches1}));
-answer(Id, {frames, Frames}, #state{batches = Batches} = State) ->
-    out(Frames, debug({out, {Id, Frames}}, State#state{batches = py_batches:answered(Id, Batches)}));
-answer(Id, {exit, Reason}, #state{batches = Batches, max_frame = MaxFrame} = State) ->
+ended(Cast, [], Reason, State) when is_reference(Cast) ->
+    ?LOG_WARNING(#{what => py_cast_failed, failure => py_failure:raised(exit, Reason, [])}),
+    State;
+ended({_, _} = Key, [], Reason, State) ->
+    reply(Key, {exit, Reason}, State);
+ended(Id, Answers, Reason, #state{batches = Batches, context = #{max_frame := MaxFrame}} = State) ->
     case py_batches:is_key(Id, Batches) of
         true ->
-            {More, Batches1} = py_batches:ended(Id, Reason, Batches),
-            more(Id, More, State#state{batches = Batches1});
+            {Frames, Calls, Batches1} = py_batches:ended(Id, Answers, Reason, Batches),
+            queue_first(Calls, batch_out(Id, Frames, State#state{batches = Batches1}));
         false ->
-            answer(Id, py_function:answer({error, py_failure:raised(exit, Reason, [])}, MaxFrame), State)
-    end;
-answer(Id, {Kind, Payload}, #state{answered = Answered} = State) ->
+            reply(Id, py_function:answer({error, py_failure:raised(exit, Reason, [])}, MaxFrame), State)
+    end.
+
+-spec queue_first(py_batches:calls(), #state{}) -> #state{}.
+queue_first(Calls, #state{backlog = Backlog} = State) ->
+    start(State#state{backlog = py_backlog:add_first(Calls, Backlog)}).
+
+-spec reply(py_backlog:key(), {ok | error, py_term:payload()} | {exit, term()}, #state{}) -> #state{}.
+reply(Cast, _Answer, State) when is_reference(Cast) ->
+    State;
+reply({Id, Index}, Answer, #state{batches = Batches} = State) ->
+    {Frames, Batches1} = py_batches:single(Id, Index, Answer, Batches),
+    batch_out(Id, Frames, State#state{batches = Batches1});
+reply(Id, {Kind, Payload}, #state{answered = Answered} = State) ->
     State1 = debug({out, {Kind, Id, Payload}}, State#state{answered = Answered + 1}),
     out([py_frame:header(Kind, Id, iolist_size(Payload)) | Payload], State1).
 
--spec more(py_frame:id(), py_batches:more(), #state{}) -> #state{}.
-more(Id, {Frames, Calls}, #state{backlog = Backlog} = State) ->
-    out(Frames, debug({out, {Id, Frames}}, State#state{backlog = py_backlog:add_first(Calls, Backlog)})).
+-spec batch_out(py_frame:id(), iodata(), #state{}) -> #state{}.
+batch_out(_Id, [], State) ->
+    State;
+batch_out(Id, Frames, State) ->
+    out(Frames, debug({out, {Id, Frames}}, State)).
 
 -spec out(iodata(), #state{}) -> #state{}.
-out([], State) ->
-    State;
 out(Frames, #state{out = Out, size = Size} = State) ->
     State1 = State#state{out = [Out | Frames], size = Size + iolist_size(Frames)},
     case State1#state.size >= ?BATCH of
@@ -267,7 +357,7 @@ flush(State) ->
 write(Data, #state{channel = Channel} = State) ->
     case py_channel:write(Channel, Data) of
         ok -> State#state{writing = none};
-        {wait, Handle, Rest} -> State#state{writing = {Handle, Rest}};
+        {wait, Handle, Rest} -> State#state{writing = {Handle, Rest, iolist_size(Rest)}};
         {error, Reason} -> stop(Reason, State)
     end.
 
@@ -341,9 +431,11 @@ format_status(_When, [_Dictionary, SysState, Parent, _Debug, State]) ->
         {data, [
             {"Status", SysState},
             {"Parent", Parent},
-            {"Answered", State#state.answered + py_batches:answers(State#state.batches)},
+            {"Answered", State#state.answered + py_batches:count(State#state.batches)},
             {"Running", Running},
             {"Waiting", Waiting},
+            {"Queued", queued(State)},
+            {"Paused", is_tuple(State#state.reading)},
             {"Blocked", State#state.writing =/= none}
         ]}
     ].

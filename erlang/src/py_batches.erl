@@ -1,30 +1,53 @@
-%% @doc The batches of one async channel that are not answered in full yet. {@link py_async} does what it says.
+%% @doc The batches of one async channel (PROTOCOL.md, section 4.1) that are not answered in full.
+%% {@link py_async} acts on it.
+%%
+%% One process runs the calls of a batch one after the other: a tenth of the cost of a process each.
+%% It claims each call by a counter before it begins it, and sends each answer to the channel at
+%% once. A process's messages arrive in order and before the news of its end, so no answer is lost
+%% with the process, and the last claim says which call it was in.
+%%
+%% A batch is split at most once: when its process has been at it for some time, or has ended. The
+%% channel then claims all that has not begun. So every call belongs to that process, up to the last
+%% one that it claimed, or has a process of its own, whenever the split comes.
 -module(py_batches).
 
--export([new/1, is_key/2, answers/1, add/2, start/2, answered/2, single/4, ended/3, late/3, cancel/2]).
--export_type([batches/0, more/0]).
+-export([new/1, is_key/2, count/1, add/2, start/2, claim/2, split/3, answer/3, ended/4, single/4, cancel/2]).
+-export_type([batches/0, claims/0, calls/0, progress/0]).
 
-%% A batch, how many of its calls are unanswered, and the timer of its process.
+%% How many calls the process has begun; beyond SPLIT: the others are the channel's.
+-type claims() :: atomics:atomics_ref().
+
 -record(entry, {
-    batch :: py_batch:batch(),
-    left :: non_neg_integer(),
-    timer = none :: none | reference()
+    count :: pos_integer(),
+    %% Until the batch is split.
+    batch :: py_batch:batch() | split,
+    claims = none :: none | claims(),
+    %% The calls from `next' to `last' are those that the process has to answer yet. Until the split
+    %% `next' is 1: its answers are kept elsewhere.
+    next = 1 :: py_batch:index(),
+    last :: non_neg_integer(),
+    %% The calls that have a process of their own and are not answered.
+    single = 0 :: non_neg_integer()
 }).
 
 -record(batches, {
     max_frame :: pos_integer(),
     entries = #{} :: #{py_frame:id() => #entry{}},
-    answers = 0 :: non_neg_integer(),
-    pace = py_pace:new() :: py_pace:pace()
+    %% Functions that take their time, and how many of their calls go without a batch.
+    slow = #{} :: #{Name :: binary() => Calls :: pos_integer()},
+    answers = 0 :: non_neg_integer()
 }).
 
 -opaque batches() :: #batches{}.
+%% Calls that need a process each.
+-type calls() :: [{{py_frame:id(), py_batch:index()}, Payload :: binary()}].
 
-%% Frames to be sent, and calls that are to be run in processes of their own.
--type more() :: {iodata(), [{{py_frame:id(), py_batch:index()}, Payload :: binary()}]}.
+%% Whether the process has more to answer.
+-type progress() :: over | running.
 
-%% After so many ms the calls that have not been begun are taken from the process.
--define(SOON, 1).
+-define(SPLIT, (1 bsl 40)).
+%% The calls of a slow function until a batch is tried again.
+-define(ALONE, 4096).
 
 -spec new(pos_integer()) -> batches().
 new(MaxFrame) ->
@@ -35,104 +58,122 @@ is_key(Id, #batches{entries = Entries}) ->
     is_map_key(Id, Entries).
 
 %% @doc How many calls have been answered.
--spec answers(batches()) -> non_neg_integer().
-answers(#batches{answers = Answers}) ->
+-spec count(batches()) -> non_neg_integer().
+count(#batches{answers = Answers}) ->
     Answers.
 
-%% @doc A batch has come in: what is to be queued for it.
--spec add(py_batch:batch(), batches()) -> {[{py_backlog:key(), py_backlog:work()}], batches()}.
-add(Batch, #batches{pace = Pace} = Batches) ->
-    Id = py_batch:id(Batch),
-    Count = py_batch:count(Batch),
-    Batches1 = put(Id, #entry{batch = Batch, left = Count}, Batches),
-    case py_pace:alone(py_batch:name(Batch), Count, Pace) of
-        {false, _} when Count > 1 -> {[{Id, Batch}], Batches1};
-        {_, Pace1} -> {calls(Id, py_batch:calls(1, Batch)), Batches1#batches{pace = Pace1}}
-    end.
-
-%% @doc Its turn has come: what the process is to work at.
--spec start(py_frame:id(), batches()) -> {py_batch:batch(), batches()}.
-start(Id, #batches{entries = Entries} = Batches) ->
-    #{Id := #entry{batch = Batch} = Entry} = Entries,
-    Started = py_batch:start(Batch),
-    Timer = erlang:start_timer(?SOON, self(), {?MODULE, Id}),
-    {Started, put(Id, Entry#entry{batch = Started, timer = Timer}, Batches)}.
-
-%% @doc The process has answered all of it.
--spec answered(py_frame:id(), batches()) -> batches().
-answered(Id, #batches{entries = Entries, answers = Sum, pace = Pace} = Batches) ->
-    #{Id := #entry{batch = Batch, left = Left} = Entry} = Entries,
-    remove(Id, Entry, Batches#batches{answers = Sum + Left, pace = py_pace:quick(py_batch:name(Batch), Pace)}).
-
-%% @doc One of its calls is over, which had a process of its own.
--spec single(py_frame:id(), py_batch:index(), {ok | error, binary()} | {exit, term()}, batches()) -> {iodata(), batches()}.
-single(Id, Index, Outcome, #batches{entries = Entries, max_frame = MaxFrame} = Batches) ->
-    #{Id := Entry} = Entries,
-    {Kind, Payload} =
-        case Outcome of
-            {exit, Reason} -> py_batch:died(Reason, MaxFrame);
-            Answer -> Answer
-        end,
-    answer(Id, Entry, [{Index, Kind, Payload}], Batches).
-
-%% @doc Its process has ended without a word.
--spec ended(py_frame:id(), term(), batches()) -> {more(), batches()}.
-ended(Id, Reason, #batches{entries = Entries, max_frame = MaxFrame} = Batches) ->
-    #{Id := #entry{batch = Batch} = Entry} = Entries,
-    more(Id, Entry, py_batch:ended(Reason, MaxFrame, Batch), Batches).
-
-%% @doc Its process has had its time.
--spec late(py_frame:id(), reference(), batches()) -> {more(), batches()}.
-late(Id, Timer, #batches{entries = Entries} = Batches) ->
-    case Entries of
-        #{Id := #entry{batch = Batch, timer = Timer} = Entry} ->
-            case py_batch:split(Batch) of
-                late -> {{[], []}, Batches};
-                Split -> more(Id, Entry, Split, Batches)
-            end;
+%% @doc A batch has come in. `alone': each of its calls is to have a process of its own at once. A
+%% function whose first call outlasted the time of its batch would lose that time in every batch.
+-spec add(py_batch:batch(), batches()) -> {together, batches()} | {alone, calls(), batches()}.
+add(Batch, #batches{slow = Slow} = Batches) ->
+    {Id, Name, Count} = {py_batch:id(Batch), py_batch:name(Batch), py_batch:count(Batch)},
+    Entry = #entry{count = Count, batch = Batch, last = Count},
+    case Slow of
+        #{Name := Left} ->
+            Slow1 = if Left > Count -> Slow#{Name := Left - Count}; true -> maps:remove(Name, Slow) end,
+            {Entry1, Calls} = give_out(0, Id, Entry),
+            {alone, Calls, put(Id, Entry1, Batches#batches{slow = Slow1})};
         #{} ->
-            {{[], []}, Batches}
+            {together, put(Id, Entry, Batches)}
     end.
 
-%% @doc Nobody waits for it any more: the calls of it that may be under way.
+%% @doc The counter for the process that is about to begin.
+-spec start(py_frame:id(), batches()) -> {claims(), batches()}.
+start(Id, #batches{entries = Entries} = Batches) ->
+    #{Id := Entry} = Entries,
+    Claims = atomics:new(1, []),
+    {Claims, put(Id, Entry#entry{claims = Claims}, Batches)}.
+
+%% @doc For the process: whether the call is its to begin.
+-spec claim(py_batch:index(), claims()) -> boolean().
+claim(Index, Claims) ->
+    atomics:add_get(Claims, 1, 1) =:= Index.
+
+%% @doc The process has had its time. Its answers so far, the youngest first, are sent; the calls
+%% that it has not begun are given out.
+-spec split(py_frame:id(), [py_batch:answer()], batches()) -> {iodata(), calls(), progress(), batches()}.
+split(Id, Kept, #batches{entries = Entries, slow = Slow} = Batches) ->
+    #{Id := #entry{batch = Batch} = Entry} = Entries,
+    {#entry{last = Last} = Entry1, Calls} = take_over(Id, Entry),
+    Slow1 = if Last =:= 1, Kept =:= [], Calls =/= [] -> Slow#{py_batch:name(Batch) => ?ALONE}; true -> Slow end,
+    {Frames, Entry2, Batches1} = send(Id, Kept, Entry1, Batches#batches{slow = Slow1}),
+    {Frames, Calls, progress(Entry2), Batches1}.
+
+%% @doc An answer of the process after the split. `over': it has no more to answer.
+-spec answer(py_frame:id(), py_batch:answer(), batches()) -> {iodata(), progress(), batches()}.
+answer(Id, Answer, #batches{entries = Entries} = Batches) ->
+    #{Id := Entry} = Entries,
+    {Frames, Entry1, Batches1} = send(Id, [Answer], Entry, Batches),
+    {Frames, progress(Entry1), Batches1}.
+
+%% @doc The process has ended for that reason: is through, or has left the rest to others, or has
+%% died in a call, which failed with it. These are its answers that have not been sent.
+-spec ended(py_frame:id(), [py_batch:answer()], term(), batches()) -> {iodata(), calls(), batches()}.
+ended(Id, Kept, Reason, #batches{entries = Entries, max_frame = MaxFrame} = Batches) ->
+    #{Id := Entry} = Entries,
+    {#entry{next = Next, last = Last} = Entry1, Calls} = take_over(Id, Entry),
+    Kept1 =
+        case Next + length(Kept) of
+            Last ->
+                {Kind, Payload} = died(Reason, MaxFrame),
+                [{Last, Kind, Payload} | Kept];
+            Beyond when Beyond =:= Last + 1 ->
+                Kept
+        end,
+    {Frames, _, Batches1} = send(Id, Kept1, Entry1, Batches),
+    {Frames, Calls, Batches1}.
+
+%% @doc The answer of a call that had a process of its own.
+-spec single(py_frame:id(), py_batch:index(), {ok | error, binary()} | {exit, term()}, batches()) ->
+    {iodata(), batches()}.
+single(Id, Index, {exit, Reason}, #batches{max_frame = MaxFrame} = Batches) ->
+    single(Id, Index, died(Reason, MaxFrame), Batches);
+single(Id, Index, {Kind, Payload}, #batches{entries = Entries, answers = Answers} = Batches) ->
+    #{Id := #entry{single = Single} = Entry} = Entries,
+    {py_batch:frames(Id, [{Index, Kind, Payload}]),
+     put(Id, Entry#entry{single = Single - 1}, Batches#batches{answers = Answers + 1})}.
+
+%% @doc Forgets a batch, if there is one of that id: the calls of it that may be under way.
 -spec cancel(py_frame:id(), batches()) -> {[py_backlog:key()], batches()}.
 cancel(Id, #batches{entries = Entries} = Batches) ->
-    case Entries of
-        #{Id := #entry{batch = Batch} = Entry} ->
-            Keys = [{Id, Index} || Index <- lists:seq(1, py_batch:count(Batch))],
-            {[Id | Keys], remove(Id, Entry, Batches)};
-        #{} ->
+    case maps:take(Id, Entries) of
+        {#entry{last = Last, count = Count}, Rest} ->
+            {[Id | [{Id, Index} || Index <- lists:seq(Last + 1, Count)]], Batches#batches{entries = Rest}};
+        error ->
             {[Id], Batches}
     end.
 
--type split() :: {[py_batch:answer()], [{py_batch:index(), binary()}], py_batch:batch()}.
+%% The calls that have begun stay with the process, the others are given out: once.
+-spec take_over(py_frame:id(), #entry{}) -> {#entry{}, calls()}.
+take_over(_Id, #entry{batch = split} = Entry) ->
+    {Entry, []};
+take_over(Id, #entry{claims = Claims} = Entry) ->
+    give_out(atomics:exchange(Claims, 1, ?SPLIT), Id, Entry).
 
--spec more(py_frame:id(), #entry{}, split(), batches()) -> {more(), batches()}.
-more(Id, Entry, {Answers, Rest, Batch}, #batches{pace = Pace} = Batches) ->
-    Pace1 = case Rest of [] -> Pace; _ -> py_pace:slow(py_batch:name(Batch), Pace) end,
-    {Frames, Batches1} = answer(Id, Entry#entry{batch = Batch}, Answers, Batches#batches{pace = Pace1}),
-    {{Frames, calls(Id, Rest)}, Batches1}.
+-spec give_out(Claimed :: non_neg_integer(), py_frame:id(), #entry{}) -> {#entry{}, calls()}.
+give_out(Claimed, Id, #entry{batch = Batch, count = Count} = Entry) ->
+    Calls = [{{Id, Index}, Payload} || {Index, Payload} <- py_batch:calls(Claimed + 1, Batch)],
+    {Entry#entry{batch = split, last = Claimed, single = Count - Claimed}, Calls}.
 
--spec answer(py_frame:id(), #entry{}, [py_batch:answer()], batches()) -> {iodata(), batches()}.
-answer(Id, #entry{left = Left} = Entry, Answers, #batches{answers = Sum} = Batches) ->
-    Count = length(Answers),
-    Batches1 = Batches#batches{answers = Sum + Count},
-    {py_batch:frames(Id, Answers),
-     case Left - Count of
-         0 -> remove(Id, Entry, Batches1);
-         Less -> put(Id, Entry#entry{left = Less}, Batches1)
-     end}.
+-spec progress(#entry{}) -> progress().
+progress(#entry{next = Next, last = Last}) when Next > Last -> over;
+progress(#entry{}) -> running.
 
--spec calls(py_frame:id(), [{py_batch:index(), binary()}]) -> [{{py_frame:id(), py_batch:index()}, binary()}].
-calls(Id, Calls) ->
-    [{{Id, Index}, Payload} || {Index, Payload} <- Calls].
+%% The answer of a call whose process has ended, for that reason.
+-spec died(term(), pos_integer()) -> {ok | error, binary()}.
+died(Reason, MaxFrame) ->
+    py_function:answer({error, py_failure:raised(exit, Reason, [])}, MaxFrame, py_batch:room()).
 
+%% The frames of these answers of the process.
+-spec send(py_frame:id(), [py_batch:answer()], #entry{}, batches()) -> {iodata(), #entry{}, batches()}.
+send(Id, Kept, #entry{next = Next} = Entry, #batches{answers = Answers} = Batches) ->
+    Count = length(Kept),
+    Entry1 = Entry#entry{next = Next + Count},
+    {py_batch:frames(Id, lists:reverse(Kept)), Entry1, put(Id, Entry1, Batches#batches{answers = Answers + Count})}.
+
+%% An entry without open calls goes.
 -spec put(py_frame:id(), #entry{}, batches()) -> batches().
+put(Id, #entry{next = Next, last = Last, single = 0}, #batches{entries = Entries} = Batches) when Next > Last ->
+    Batches#batches{entries = maps:remove(Id, Entries)};
 put(Id, Entry, #batches{entries = Entries} = Batches) ->
     Batches#batches{entries = Entries#{Id => Entry}}.
-
--spec remove(py_frame:id(), #entry{}, batches()) -> batches().
-remove(Id, #entry{batch = Batch, timer = Timer}, #batches{entries = Entries} = Batches) ->
-    ok = py_batch:stop(Batch),
-    _ = Timer =:= none orelse erlang:cancel_timer(Timer, [{async, true}, {info, false}]),
-    Batches#batches{entries = maps:remove(Id, Entries)}.

@@ -2,7 +2,7 @@
 %% is answered.
 -module(py_function).
 
--export([perform/2, cast/2, decode/2, run/2, run/3, answer/2, answer/3, limits/0]).
+-export([perform/2, cast/2, decode/2, fits/1, run/2, run/3, answer/2, answer/3, limits/0]).
 -export_type([result/0]).
 
 -include_lib("kernel/include/logger.hrl").
@@ -30,14 +30,16 @@ cast(Payload, Policy) ->
 
 %% @doc What a call or cast frame asks for.
 -spec decode(binary(), py_term:policy()) -> {ok, {Target :: term(), Args :: term()}} | {error, py_failure:failure()}.
-decode(Payload, Policy) when byte_size(Payload) < ?LARGE ->
-    pair(py_term:decode(Payload, Policy));
 decode(Payload, Policy) ->
-    Max = py_settings:get(max_heap_size),
-    case py_footprint:fits(Payload, Max) of
+    case fits(Payload) of
         true -> pair(py_term:decode(Payload, Policy));
-        false -> {error, py_failure:footprint(Max)}
+        false -> {error, py_failure:footprint(py_settings:get(max_heap_size))}
     end.
+
+%% @doc Whether the heap of a function's process has room for the payload's term.
+-spec fits(binary()) -> boolean().
+fits(Payload) when byte_size(Payload) < ?LARGE -> true;
+fits(Payload) -> py_footprint:fits(Payload, py_settings:get(max_heap_size)).
 
 -spec pair({ok, term()} | {error, py_failure:failure()}) -> {ok, {Target :: term(), Args :: term()}} | {error, py_failure:failure()}.
 pair({ok, {Target, Args}}) -> {ok, {Target, Args}};

@@ -84,9 +84,20 @@ load(File) ->
     case compile:file(filename:rootname(File, ".erl"), [binary, return, {i, filename:dirname(File)}]) of
         {ok, Module, Code, Warnings} ->
             io:put_chars(standard_error, messages("Warning: ", Warnings)),
-            install(Module, File, Code);
+            case is_own(Module) of
+                true -> {error, io_lib:format("~ts: erlang_python has a module of the name ~ts already", [File, Module])};
+                false -> install(Module, File, Code)
+            end;
         {error, Errors, _Warnings} ->
             {error, messages("", Errors)}
+    end.
+
+%% Whether it would replace a module of this application.
+-spec is_own(module()) -> boolean().
+is_own(Module) ->
+    case {code:which(Module), code:which(?MODULE)} of
+        {[_ | _] = Theirs, [_ | _] = Ours} -> filename:dirname(Theirs) =:= filename:dirname(Ours);
+        _ -> false
     end.
 
 -spec install(module(), file:filename(), binary()) -> {ok, [atom()]} | {error, unicode:chardata()}.

@@ -14,10 +14,12 @@ all() ->
         cancel_running, cancel_waiting, cancel_over, cancel_frees_place, cancel_trapping,
         cast, operations, python_elsewhere, unread_answers, cancel_while_unread, byte_by_byte,
         id_in_use, unexpected_frame, end_kills_functions, killed_channel_kills_functions, bye, stop_app,
-        stray_message, get_status, suspend_resume, not_among_threads
+        stray_message, forged_messages, unlinked_function, get_status, suspend_resume, not_among_threads,
+        builtins_beyond_limit, kill_at_limit, kill_while_unread, killed_cast,
+        queue_bound, queue_bound_cancel, queue_bound_end, unread_bound, payload_released
     ].
 
-pure() -> [checked_settings, backlog_order, backlog_limit, backlog_cancel, backlog_reused_id].
+pure() -> [checked_settings, backlog_order, backlog_limit, backlog_cancel, backlog_reused_id, backlog_cancelled_many, backlog_bytes].
 
 init_per_testcase(Case, Config) ->
     case lists:member(Case, pure()) of
@@ -34,23 +36,26 @@ end_per_testcase(_Case, _Config) ->
     py_client:stop_app().
 
 settings(Case) when Case =:= limit; Case =:= cancel_waiting; Case =:= cancel_frees_place; Case =:= get_status -> [{max_async, 2}];
+settings(Case) when Case =:= builtins_beyond_limit; Case =:= kill_at_limit; Case =:= payload_released -> [{max_async, 1}];
+settings(Case) when Case =:= queue_bound; Case =:= queue_bound_cancel; Case =:= queue_bound_end; Case =:= unread_bound ->
+    [{max_queued_bytes, 100000}];
 settings(waiting_not_losing) -> [{max_async, 3}];
 settings(over_limit_result) -> [{max_frame, 65536}];
 settings(_) -> [].
 
-refused() -> [{max_async, 0}, {max_async, many}, {max_nesting, 0}, {max_nesting, 1.5}].
+refused() -> [{max_async, 0}, {max_async, many}, {max_queued_bytes, 0}, {max_queued_bytes, infinity}, {max_nesting, 0}, {max_nesting, 1.5}].
 
 checked_settings(_) ->
-    ?assertMatch({ok, #{max_async := 1000, max_nesting := 100}}, py_settings:check(#{})),
+    ?assertMatch({ok, #{max_async := 1000, max_nesting := 100, max_queued_bytes := 67108864}}, py_settings:check(#{})),
     [?assertMatch({error, {bad_setting, Name, _}}, py_settings:check(#{Name => Value})) || {Name, Value} <- refused()].
 
 %% What is kept account of
 
 backlog_order(_) ->
-    B = lists:foldl(fun(Id, B0) -> {ok, B1} = py_backlog:add(Id, <<Id>>, B0), B1 end, py_backlog:new(10), [3, 1, 2]),
+    B = lists:foldl(fun(Id, B0) -> py_backlog:add(Id, <<Id>>, 1, B0) end, py_backlog:new(10), [3, 1, 2]),
     ?assertEqual([{3, <<3>>}, {1, <<1>>}, {2, <<2>>}], starts(B)),
     ?assertEqual({0, 3}, py_backlog:counts(B)),
-    ?assertEqual(error, py_backlog:add(1, <<>>, B)).
+    ?assertEqual([true, false], [py_backlog:is_key(Id, B) || Id <- [1, 4]]).
 
 starts(B) ->
     case py_backlog:next(B) of
@@ -62,21 +67,23 @@ starts(B) ->
 worker(Key) -> list_to_pid("<0." ++ integer_to_list(1000 + Key) ++ ".0>").
 
 backlog_limit(_) ->
-    {ok, B1} = py_backlog:add(1, <<>>, py_backlog:new(1)),
-    {ok, B2} = py_backlog:add(2, <<>>, B1),
+    B1 = py_backlog:add(1, <<>>, 0, py_backlog:new(1)),
+    B2 = py_backlog:add(2, <<>>, 0, B1),
     {start, 1, _, B3} = py_backlog:next(B2),
     B4 = py_backlog:started(1, worker(1), B3),
     {none, B5} = py_backlog:next(B4),
     ?assertEqual({1, 1}, py_backlog:counts(B5)),
-    {ok, 1, B6} = py_backlog:over(worker(1), B5),
-    {ignore, none, B7} = py_backlog:over(worker(1), B6),
+    ?assertEqual({ok, 1}, py_backlog:key(worker(1), B5)),
+    B6 = py_backlog:over(1, B5),
+    ?assertEqual(error, py_backlog:key(worker(1), B6)),
+    {none, B7} = py_backlog:ended(worker(1), B6),
     {start, 2, _, _} = py_backlog:next(B7).
 
 %% A cancelled call that runs keeps its place until its process has ended.
 backlog_cancel(_) ->
-    {ok, B1} = py_backlog:add(1, <<>>, py_backlog:new(1)),
-    {ok, B2} = py_backlog:add(2, <<>>, B1),
-    {ok, B3} = py_backlog:add(3, <<>>, B2),
+    B1 = py_backlog:add(1, <<>>, 0, py_backlog:new(1)),
+    B2 = py_backlog:add(2, <<>>, 0, B1),
+    B3 = py_backlog:add(3, <<>>, 0, B2),
     {start, 1, _, B4} = py_backlog:next(B3),
     Worker = worker(1),
     {kill, Worker, B5} = py_backlog:cancel(1, py_backlog:started(1, Worker, B4)),
@@ -84,16 +91,65 @@ backlog_cancel(_) ->
     {ok, B6} = py_backlog:cancel(2, B6),
     ?assertEqual({1, 1}, py_backlog:counts(B6)),
     {none, B7} = py_backlog:next(B6),
-    {ignore, none, B8} = py_backlog:over(Worker, B7),
+    ?assertEqual(error, py_backlog:key(Worker, B7)),
+    {none, B8} = py_backlog:ended(Worker, B7),
     {start, 3, _, B9} = py_backlog:next(B8),
     ?assertEqual([worker(3)], py_backlog:workers(py_backlog:started(3, worker(3), B9))).
 
 %% One id comes round again while its cancelled predecessor still stands in the queue: it runs once.
 backlog_reused_id(_) ->
-    {ok, B1} = py_backlog:add(1, <<"old">>, py_backlog:new(9)),
+    B1 = py_backlog:add(1, <<"old">>, 0, py_backlog:new(9)),
     {ok, B2} = py_backlog:cancel(1, B1),
-    {ok, B3} = py_backlog:add(1, <<"new">>, B2),
+    B3 = py_backlog:add(1, <<"new">>, 0, B2),
     ?assertEqual([{1, <<"new">>}], starts(B3)).
+
+%% Cancelled calls leave nothing in the queue, whatever stands before them.
+backlog_cancelled_many(_) ->
+    B1 = py_backlog:add(first, <<>>, 0, py_backlog:new(1)),
+    B2 = py_backlog:add(last, <<>>, 0, B1),
+    B3 = lists:foldl(fun(Id, B) ->
+        Added = py_backlog:add(Id, <<Id:64>>, 8, B),
+        {ok, Cancelled} = py_backlog:cancel(Id, Added),
+        Cancelled
+    end, B2, lists:seq(1, 200000)),
+    ?assert(erts_debug:flat_size(B3) < 2000, erts_debug:flat_size(B3)),
+    ?assertEqual({0, 2}, py_backlog:counts(B3)),
+    {start, first, _, B4} = py_backlog:next(B3),
+    B5 = py_backlog:over(first, py_backlog:started(first, self(), B4)),
+    {start, last, _, _} = py_backlog:next(B5),
+    %% As many that wait, every other one cancelled.
+    Add = fun(Id, B) -> py_backlog:add(Id, <<>>, 0, B) end,
+    Cancel = fun(Id, B) -> {ok, Cancelled} = py_backlog:cancel(Id, B), Cancelled end,
+    Full = lists:foldl(Add, py_backlog:new(200000), lists:seq(1, 200000)),
+    Half = lists:foldl(Cancel, Full, lists:seq(1, 200000, 2)),
+    ?assertEqual({0, 100000}, py_backlog:counts(Half)),
+    ?assertEqual(lists:seq(2, 40, 2), taken(20, Half)).
+
+taken(0, _Backlog) ->
+    [];
+taken(Left, Backlog) ->
+    {start, Key, _, Backlog1} = py_backlog:next(Backlog),
+    [Key | taken(Left - 1, py_backlog:started(Key, spawn(fun() -> ok end), Backlog1))].
+
+%% What is counted goes with the call, however it goes.
+backlog_bytes(_) ->
+    B0 = py_backlog:new(1),
+    B1 = py_backlog:add(1, <<"abc">>, 3, B0),
+    B2 = py_backlog:add(2, <<"defgh">>, 5, B1),
+    B3 = py_backlog:run(3, 7, worker(3), B2),
+    B4 = py_backlog:add_first([{{4, 1}, <<"0123456789">>}], B3),
+    ?assertEqual([0, 3, 8, 15, 25], [py_backlog:bytes(B) || B <- [B0, B1, B2, B3, B4]]),
+    {start, {4, 1}, _, B5} = py_backlog:next(B4),
+    B6 = py_backlog:started({4, 1}, worker(4), B5),
+    {none, B7} = py_backlog:next(B6),
+    {ok, 3, B8} = py_backlog:ended(worker(3), B7),
+    {ok, B9} = py_backlog:cancel(2, B8),
+    {kill, _, B10} = py_backlog:cancel({4, 1}, B9),
+    ?assertEqual([25, 18, 13, 3], [py_backlog:bytes(B) || B <- [B7, B8, B9, B10]]),
+    {none, B11} = py_backlog:next(B10),
+    {none, B12} = py_backlog:ended(worker(4), B11),
+    {start, 1, _, B13} = py_backlog:next(B12),
+    ?assertEqual(0, py_backlog:bytes(py_backlog:over(1, py_backlog:started(1, worker(1), B13)))).
 
 %% Calls
 
@@ -243,6 +299,8 @@ cancel_waiting(_) ->
     B = held(Socket, 2),
     [call(Socket, Id, <<"hold">>, []) || Id <- [3, 4]],
     cancel(Socket, 3),
+    call(Socket, 5, registered, [<<"hold">>]),
+    {3, 5, true} = py_client:recv(Socket),
     [Pid ! go || Pid <- [A, B]],
     [1, 2] = lists:sort([begin {3, Id, gone} = py_client:recv(Socket), Id end || _ <- [1, 2]]),
     receive {held, Pid} -> Pid ! go end,
@@ -375,6 +433,176 @@ stray_message(_) ->
     exit(Channel, whatever),
     call(Socket, 1, <<"double_it">>, [21]),
     {3, 1, 42} = py_client:recv(Socket).
+
+%% A function finds the channel among its links, and may send it anything.
+forged_messages(_) ->
+    {Socket, Channel} = py_client:async(),
+    Pid = held(Socket, 1),
+    Messages = [
+        {'$gen_call', {self(), make_ref()}, hello}, {'$gen_cast', hello}, hello, {},
+        {py_async, over, Pid, {ok, <<>>}}, {py_async, over, Pid, nonsense}, {make_ref(), Pid, {ok, <<131, 97, 1>>}},
+        {make_ref(), Pid, {1, ok, <<131, 97, 1>>}}, {make_ref(), {split, Pid}}, {make_ref(), make_ref(), process, Pid, killed},
+        {'DOWN', make_ref(), process, Pid, killed}, {'EXIT', Pid, killed}, {'EXIT', self(), killed},
+        {timeout, make_ref(), read_on}, {timeout, make_ref(), {py_batches, 1}},
+        {'$socket', Socket, select, make_ref()}, {'$socket', Socket, abort, {make_ref(), closed}},
+        {system, self(), get_state}, {system, nonsense, {}}, {inet_reply, self(), ok}
+    ],
+    logger:set_primary_config(level, error),
+    [Channel ! Message || Message <- Messages],
+    call(Socket, 2, <<"double_it">>, [21]),
+    ?assertEqual({3, 2, 42}, py_client:recv(Socket)),
+    logger:set_primary_config(level, notice),
+    ?assert(is_process_alive(Pid)),
+    Pid ! go,
+    ?assertEqual({3, 1, gone}, py_client:recv(Socket)).
+
+%% A function that leaves the channel is waited for all the same, and ends with it in good order.
+unlinked_function(_) ->
+    {Socket, _} = py_client:async(),
+    Me = self(),
+    ok = py:register_function(unlinked, fun([How]) ->
+        {links, Links} = process_info(self(), links),
+        [unlink(Link) || Link <- Links],
+        Me ! {unlinked, self()},
+        case How of die -> exit(self(), kill); wait -> ok end,
+        receive never -> ok end
+    end),
+    call(Socket, 1, <<"unlinked">>, [die]),
+    {4, 1, {raised, exit, killed, <<"exit: killed", _/binary>>, []}} = py_client:recv(Socket),
+    receive {unlinked, _} -> ok end,
+    call(Socket, 2, <<"unlinked">>, [wait]),
+    Monitor = receive {unlinked, Pid} -> py_client:watch(Pid) end,
+    py_client:close(Socket),
+    receive {'DOWN', Monitor, _, _, Reason} -> ?assertEqual(killed, Reason) end.
+
+%% Whatever a function waits for, the builtins that may bring it about are not queued behind it.
+builtins_beyond_limit(_) ->
+    {Socket, Channel} = py_client:async(),
+    Pid = held(Socket, 1),
+    call(Socket, 2, <<"double_it">>, [21]),
+    call(Socket, 3, state_incr, [<<"builtins">>, 5]),
+    ?assertEqual({3, 3, 5}, py_client:recv(Socket)),
+    call(Socket, 4, registered, [<<"hold">>]),
+    ?assertEqual({3, 4, true}, py_client:recv(Socket)),
+    py_client:send_frame(Socket, 2, 5, term_to_binary(nonsense)),
+    ?assertMatch({4, 5, {bad_term, _}}, py_client:recv(Socket)),
+    ?assertEqual({1, 1}, counts(Channel)),
+    py_client:send_frame(Socket, 5, 0, term_to_binary({send, [Pid, go]})),
+    ?assertEqual([{3, 1, gone}, {3, 2, 42}], lists:sort([py_client:recv(Socket), py_client:recv(Socket)])).
+
+%% How a Python thread that has given up on a call has its function killed.
+kill_at_limit(_) ->
+    {Socket, _} = py_client:async(),
+    _ = held(Socket, 1),
+    {_, Victim} = victim(),
+    call(Socket, 2, cancel, [Victim]),
+    ?assertEqual({3, 2, true}, py_client:recv(Socket)),
+    receive {'DOWN', _, _, Victim, Reason} -> ?assertEqual({shutdown, cancelled}, Reason) end.
+
+kill_while_unread(_) ->
+    {Socket, Channel} = py_client:async(),
+    [call(Socket, Id, <<"blob">>, [1000000]) || Id <- lists:seq(2, 10)],
+    eventually(fun() -> blocked(Channel) end),
+    {_, Victim} = victim(),
+    py_client:send_frame(Socket, 5, 0, term_to_binary({cancel, [Victim]})),
+    receive {'DOWN', _, _, Victim, Reason} -> ?assertEqual({shutdown, cancelled}, Reason) end.
+
+%% A thread's handler in a function, monitored.
+victim() ->
+    {Thread, Handler} = py_client:thread(),
+    Me = self(),
+    ok = py:register_function(victim, fun([]) -> Me ! {victim, self()}, receive never -> ok end end),
+    call(Thread, 1, <<"victim">>, []),
+    receive {victim, Handler} -> ok end,
+    _ = py_client:watch(Handler),
+    {Thread, Handler}.
+
+killed_cast(_) ->
+    ok = logger:add_handler(?MODULE, ?MODULE, #{config => #{to => self()}}),
+    {Socket, Channel} = py_client:async(),
+    py_client:send_frame(Socket, 5, 0, term_to_binary({<<"kill_me">>, []})),
+    receive {logged, #{msg := {report, #{what := py_cast_failed, failure := Failure}}}} ->
+        ?assertMatch({raised, exit, killed, _, _}, Failure)
+    after 1000 -> error(not_logged) end,
+    eventually(fun() -> counts(Channel) =:= {0, 0} end).
+
+%% Limits
+
+%% Beyond the bound the channel reads hardly anything, until calls are over; and loses nothing.
+queue_bound(_) ->
+    {Socket, Channel} = py_client:async(),
+    Pid = held(Socket, 1),
+    ok = py:register_function(size, fun([Blob]) -> byte_size(Blob) end),
+    ok = py:register_function(wait, fun([Blob]) ->
+        Monitor = monitor(process, Pid),
+        receive {'DOWN', Monitor, _, _, _} -> byte_size(Blob) end
+    end),
+    spawn_link(fun() ->
+        [call(Socket, Id, <<"wait">>, [binary:copy(<<Id>>, 20000 + Id)]) || Id <- lists:seq(2, 200)]
+    end),
+    eventually(fun() -> proplists:get_value("Paused", status(Channel)) end),
+    ?assert(proplists:get_value("Queued", status(Channel)) < 1000000),
+    Pid ! go,
+    Answers = lists:sort([py_client:recv(Socket) || _ <- lists:seq(1, 200)]),
+    ?assertEqual([{3, 1, gone} | [{3, Id, 20000 + Id} || Id <- lists:seq(2, 200)]], Answers),
+    eventually(fun() -> not proplists:get_value("Paused", status(Channel)) end),
+    ?assertEqual(0, proplists:get_value("Queued", status(Channel))).
+
+%% All functions may wait for ever: a cancel frame is found all the same.
+queue_bound_cancel(_) ->
+    {Socket, Channel} = py_client:async(),
+    Pid = held(Socket, 1),
+    Monitor = py_client:watch(Pid),
+    hold_with(Socket, [2, 3, 4, 5]),
+    cancel(Socket, 1),
+    receive {'DOWN', Monitor, _, _, Reason} -> ?assertEqual(killed, Reason) end,
+    ?assert(proplists:get_value("Queued", status(Channel)) > 200000),
+    [cancel(Socket, Id) || Id <- [2, 3, 4, 5]],
+    call(Socket, 6, <<"double_it">>, [21]),
+    ?assertEqual({3, 6, 42}, py_client:recv(Socket)),
+    ?assertEqual(0, proplists:get_value("Queued", status(Channel))).
+
+%% So is the end of the program.
+queue_bound_end(_) ->
+    {Socket, Channel} = py_client:async(),
+    Monitor = py_client:watch(Channel),
+    hold_with(Socket, [2, 3, 4, 5]),
+    py_client:close(Socket),
+    receive {'DOWN', Monitor, _, _, Reason} -> ?assertEqual(normal, Reason) end.
+
+hold_with(Socket, Ids) ->
+    ok = py:register_function(hold_with, fun([_]) -> receive never -> ok end end),
+    [call(Socket, Id, <<"hold_with">>, [binary:copy(<<"x">>, 60000)]) || Id <- Ids].
+
+%% Answers that nobody reads count too.
+unread_bound(_) ->
+    {Socket, Channel} = py_client:async(),
+    [call(Socket, Id, <<"blob">>, [1000000]) || Id <- [1, 2, 3]],
+    eventually(fun() -> proplists:get_value("Queued", status(Channel)) > 1000000 end),
+    call(Socket, 4, <<"double_it">>, [21]),
+    ?assertEqual([1, 2, 3, 4], lists:sort([begin {3, Id, _} = py_client:recv(Socket), Id end || _ <- [1, 2, 3, 4]])),
+    eventually(fun() -> proplists:get_value("Queued", status(Channel)) =:= 0 end).
+
+%% A call that waits does not keep the large one that was read with it.
+payload_released(_) ->
+    {Socket, Channel} = py_client:async(),
+    Pid = held(Socket, 1),
+    Frame = fun(Id, Payload) -> py_client:frame(5 + byte_size(Payload), 2, Id, Payload) end,
+    ok = py:register_function(size, fun([Blob]) -> byte_size(Blob) end),
+    Large = Frame(2, term_to_binary({<<"size">>, [binary:copy(<<"x">>, 8000000)]})),
+    Small = [Frame(Id, term_to_binary({<<"size">>, [binary:copy(<<"y">>, 100)]})) || Id <- lists:seq(3, 12)],
+    ok = socket:send(Socket, [Large | Small]),
+    eventually(fun() -> counts(Channel) =:= {1, 11} end),
+    cancel(Socket, 2),
+    call(Socket, 13, registered, [<<"size">>]),
+    {3, 13, true} = py_client:recv(Socket),
+    eventually(fun() -> true = erlang:garbage_collect(Channel), binaries(Channel) < 100000 end),
+    Pid ! go,
+    ?assertEqual([1 | lists:seq(3, 12)], lists:sort([begin {3, Id, _} = py_client:recv(Socket), Id end || _ <- lists:seq(1, 11)])).
+
+binaries(Pid) ->
+    {binary, Binaries} = process_info(Pid, binary),
+    lists:sum([Size || {_, Size, _} <- Binaries]).
 
 get_status(_) ->
     {Socket, Channel} = py_client:async(),

@@ -17,7 +17,7 @@ all() ->
         malformed, id_in_use, id_in_use_after_split, channel_ends, status
     ].
 
-pure() -> [payloads, refused, rows, pace].
+pure() -> [payloads, refused, rows, slow].
 
 init_per_testcase(Case, Config) ->
     case lists:member(Case, pure()) of
@@ -69,21 +69,29 @@ decode(<<Length:32, Kind, Id:32, Rest/binary>>) ->
 decode(<<>>) ->
     [].
 
-%% Twice as many calls alone each time; a batch that is through in time ends that.
-pace(_) ->
-    P0 = py_pace:new(),
-    {false, P0} = py_pace:alone(<<"f">>, 1000, P0),
-    ?assertEqual(P0, py_pace:quick(<<"f">>, P0)),
-    P1 = py_pace:slow(<<"f">>, P0),
-    {true, P2} = py_pace:alone(<<"f">>, 200, P1),
-    {false, P2} = py_pace:alone(<<"g">>, 1, P2),
-    {true, P3} = py_pace:alone(<<"f">>, 200, P2),
-    {false, P3} = py_pace:alone(<<"f">>, 1, P3),
-    P4 = py_pace:slow(<<"f">>, P3),
-    {true, P5} = py_pace:alone(<<"f">>, 511, P4),
-    {true, P6} = py_pace:alone(<<"f">>, 1, P5),
-    {false, P6} = py_pace:alone(<<"f">>, 1, P6),
-    ?assertEqual(P0, py_pace:quick(<<"f">>, P6)).
+%% A function whose first call is not over when the batch is split: the next calls of it have a
+%% process each, for a while. One that is slow later on, or was not begun, is not slow.
+slow(_) ->
+    Batch = fun(Id, Name) -> {ok, B} = py_batch:new(Id, payload(Name, lists:seq(1, 1024))), B end,
+    Split = fun(Id, Name, Begun, Answered, B0) ->
+        {together, B1} = py_batches:add(Batch(Id, Name), B0),
+        {Claims, B2} = py_batches:start(Id, B1),
+        [true = py_batches:claim(Index, Claims) || Index <- lists:seq(1, Begun)],
+        Kept = [{Index, ok, <<131, 97, 1>>} || Index <- lists:seq(Answered, 1, -1)],
+        {_, Calls, _, B3} = py_batches:split(Id, Kept, B2),
+        ?assertEqual(1024 - Begun, length(Calls)),
+        false = py_batches:claim(Begun + 1, Claims),
+        B3
+    end,
+    B1 = Split(3, <<"f">>, 1, 1, Split(2, <<"f">>, 2, 1, Split(1, <<"f">>, 0, 0, py_batches:new(65536)))),
+    B2 = Split(4, <<"f">>, 1, 0, B1),
+    {together, B3} = py_batches:add(Batch(5, <<"g">>), B2),
+    B4 = lists:foldl(fun(Id, B) ->
+        {alone, Calls, Added} = py_batches:add(Batch(Id, <<"f">>), B),
+        ?assertEqual([{Id, Index} || Index <- lists:seq(1, 1024)], [Key || {Key, _} <- Calls]),
+        Added
+    end, B3, [6, 7, 8, 9]),
+    {together, _} = py_batches:add(Batch(10, <<"f">>), B4).
 
 %% Batches that are through in time
 
@@ -99,7 +107,7 @@ answered_together(_) ->
             {3, 5, Answer} -> _ = collect(Socket, 5, 100 - (tuple_size(Answer) - 1)), false
         end
     end),
-    eventually(fun() -> tables(Channel) =:= [] end).
+    eventually(fun() -> counts(Channel) =:= {0, 0} end).
 
 one_process(_) ->
     {Socket, Channel} = py_client:async(),
@@ -156,7 +164,7 @@ blocked_call(_) ->
     ?assertEqual([{1, 1}, {2, 2}, {4, 4}, {5, 5}], collect(Socket, 1, 4)),
     Pid ! go,
     ?assertEqual({3, 1, {3, gone}}, py_client:recv(Socket)),
-    eventually(fun() -> tables(Channel) =:= [] end).
+    eventually(fun() -> counts(Channel) =:= {0, 0} end).
 
 call_waits_for_the_next(_) ->
     {Socket, _} = py_client:async(),
@@ -320,7 +328,6 @@ cancel_running(_) ->
     ok = sys:resume(Channel),
     {3, 2, 42} = py_client:recv(Socket),
     eventually(fun() -> counts(Channel) =:= {0, 0} end),
-    ?assertEqual([], tables(Channel)),
     case messages() of
         [] -> ok;
         [{held, Pid}] -> ?assertNot(is_process_alive(Pid))
@@ -336,7 +343,6 @@ cancel_split(_) ->
     cancel(Socket, 1),
     [receive {'DOWN', M, _, _, killed} -> ok after 1000 -> error(lives) end || M <- Monitors],
     eventually(fun() -> counts(Channel) =:= {0, 0} end),
-    ?assertEqual([], tables(Channel)),
     calls(Socket, 1, <<"double_it">>, [1, 2]),
     ?assertEqual([2, 4], results(Socket, 1, 2)).
 
@@ -347,6 +353,7 @@ cancel_waiting(_) ->
     Pids = [receive {held, Pid} -> Pid end || _ <- [1, 2]],
     calls(Socket, 3, <<"hold_at">>, [hold, hold]),
     cancel(Socket, 3),
+    ok = synchronized(Socket),
     [Pid ! go || Pid <- Pids],
     [{3, 1, gone}, {3, 2, gone}] = lists:sort([py_client:recv(Socket), py_client:recv(Socket)]),
     call(Socket, 4, <<"double_it">>, [21]),
@@ -410,6 +417,12 @@ status(_) ->
 
 %% Tools
 
+%% The channel has read all that was sent before.
+synchronized(Socket) ->
+    call(Socket, 999, registered, [<<"double_it">>]),
+    {3, 999, true} = py_client:recv(Socket),
+    ok.
+
 call(Socket, Id, Target, Args) -> py_client:send_frame(Socket, 2, Id, term_to_binary({Target, Args})).
 
 calls(Socket, Id, Name, Args) -> py_client:send_frame(Socket, 8, Id, payload(Name, Args)).
@@ -455,10 +468,6 @@ register_hold() ->
 messages() ->
     {messages, Messages} = process_info(self(), messages),
     Messages.
-
-%% The tables of results that a channel has not given up.
-tables(Channel) ->
-    [Table || Table <- ets:all(), ets:info(Table, owner) =:= Channel].
 
 counts(Channel) ->
     Data = data(Channel),

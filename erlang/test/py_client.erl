@@ -3,6 +3,7 @@
 
 -export([connect/0, connect/1, hello/1, hello/2, thread/0, async/0, close/1, path/0]).
 -export([send/2, frame/4, send_frame/4, recv/1, recv/2, call/3, call_raw/2, eof/1]).
+-export([calls_payload/2]).
 -export([start_app/1, stop_app/0, watch/1]).
 
 -type socket() :: socket:socket().
@@ -79,6 +80,15 @@ call(Socket, Target, Args) -> call_raw(Socket, term_to_binary({Target, Args})).
 call_raw(Socket, Payload) ->
     send_frame(Socket, 2, 1, Payload),
     recv(Socket).
+
+%% The payload of a `calls' frame, from encoded arguments without the version byte.
+-spec calls_payload(binary(), [binary()]) -> binary().
+calls_payload(Name, Items) ->
+    Sizes = << <<(byte_size(Item)):32>> || Item <- Items >>,
+    iolist_to_binary([
+        <<131, 104, 3, 109, (byte_size(Name)):32, Name/binary, 109, (byte_size(Sizes)):32, Sizes/binary>>,
+        <<108, (length(Items)):32>>, Items, 106
+    ]).
 
 -spec recv(socket()) -> {byte(), integer(), term()} | closed.
 recv(Socket) -> recv(Socket, 5000).

@@ -74,12 +74,12 @@ fail_throw([]) -> throw(ball).
 -spec bad_match([term()]) -> term().
 bad_match([X]) -> {ok, Y} = X, Y.
 
-%% Kills whatever this process is linked to: the async channel that runs it, when it was submitted.
+%% Kills the async channel of the submitted call that runs it, which has started this process.
 -spec kill_channel([term()]) -> no_return().
 kill_channel([]) ->
-    {links, Links} = process_info(self(), links),
-    [exit(Pid, kill) || Pid <- Links, is_pid(Pid)],
-    receive after infinity -> ok end.
+    {parent, Channel} = process_info(self(), parent),
+    exit(Channel, kill),
+    receive never -> ok end.
 
 -spec kill_me([term()]) -> no_return().
 kill_me([]) -> exit(self(), kill), receive after infinity -> ok end.

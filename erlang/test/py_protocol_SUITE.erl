@@ -415,7 +415,10 @@ load_errors(Config) ->
     {error, Absent} = py_run:load("/nowhere/absent.erl"),
     ?assertMatch({match, _}, re:run(Absent, "/nowhere/absent\\.erl: no such file or directory")),
     {error, Taken} = py_run:load(source(Config, "lists", "-export([f/1]).\nf(_) -> ok.\n")),
-    ?assertMatch({match, _}, re:run(Taken, "OTP has a module of the name lists")).
+    ?assertMatch({match, _}, re:run(Taken, "OTP has a module of the name lists")),
+    {error, Own} = py_run:load(source(Config, "py_handler", "-export([f/1]).\nf(_) -> ok.\n")),
+    ?assertMatch({match, _}, re:run(Own, "erlang_python has a module of the name py_handler")),
+    ?assertNot(erlang:function_exported(py_handler, f, 1)).
 
 source(Config, Module, Text) ->
     File = filename:join(proplists:get_value(priv_dir, Config), Module ++ ".erl"),
