@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/erlpy/erlpy/internal/engine"
 	"github.com/erlpy/erlpy/internal/funcs"
@@ -38,6 +39,7 @@ type Runtime struct {
 	engine *engine.Engine
 	funcs  *funcs.Registry
 	once   sync.Once
+	left   error         // of once
 	ended  chan struct{} // closed when the interpreter has ended
 }
 
@@ -82,9 +84,17 @@ func (rt *Runtime) Unregister(name string) error { return rt.funcs.Unregister(na
 // Close ends Python and waits for that. Calls that wait, in Python or in Go, fail; Python threads that are not daemons are waited for,
 // as python3 does. Idempotent.
 func (rt *Runtime) Close() error {
-	rt.once.Do(rt.engine.Close)
-	<-rt.ended
-	return nil
+	rt.once.Do(func() { rt.left = rt.engine.Close() })
+	if rt.left == nil {
+		<-rt.ended
+		return nil
+	}
+	select {
+	case <-rt.ended:
+		return nil
+	case <-time.After(engine.DefaultGrace):
+		return rt.left
+	}
 }
 
 // Exec runs statements in the namespace of __main__, on some Python thread.

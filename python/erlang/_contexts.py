@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Optional, Union
 
@@ -13,20 +14,21 @@ from . import _threads
 from ._errors import Error, Interrupted
 
 _by_token: dict[Union[str, bytes], Context] = {}
+# The Go program's calls that run, by their numbers: where, and at which level.
+_jobs: dict[int, tuple[Context, int]] = {}
 _here = threading.local()
 
 
 class Context:
-    """What is known of such a thread: how many calls, one within the other, it runs at the moment.
+    """What is known of a thread that runs calls for the other side: how many, one within the other, at the moment.
 
     An interrupt is meant for a level: the call there, and those within it, are to end. The innermost is told first, by an exception that
-    interrupt() raises in it. As each ends, the one around it is told, down to that level, when it next waits or runs. Each is told
-    once: what code does that has caught it is its own affair, but it does not hide it from the calls around.
+    interrupt() raises in it. As each ends, the one around it is told, down to that level, when it next waits or runs. Code that catches
+    the exception does not hide it from the calls around.
 
-      _level    calls that run, one within the other; 0: idle
-      _stop     the outermost level that an interrupt is meant for; in force until that level is left; 0: none is
-      _told     the outermost level that has been told; those from _stop up to it have yet to be
-      _leaving  the innermost is being left: nothing is raised in it any more
+      _level  calls that run, one within the other; 0: idle
+      _stop   the outermost level that an interrupt is meant for; in force until that level is left; 0: none is
+      _told   the outermost level that has been told; those from _stop up to it have yet to be
     """
 
     def __init__(self) -> None:
@@ -35,40 +37,44 @@ class Context:
         self._level = 0
         self._stop = 0
         self._told = 0
-        self._leaving = False
 
     def begin(self) -> None:
         """Called by the thread itself, first."""
         self._ident = threading.get_ident()
         _here.context = self
 
-    def run(self, serve: Callable[..., Any], args: list[Any]) -> Any:
-        """Runs serve(*args), open to interrupts from beginning to end, and not a moment longer."""
+    def run(self, serve: Callable[..., Any], args: list[Any], job: int = 0) -> Any:
+        """Runs serve(*args), open to interrupts from beginning to end, and not a moment longer. job numbers a call of the Go program."""
         level = self._level + 1
         try:
             try:
-                self._enter(level)
+                self._enter(level, job)
                 value = serve(*args)
             finally:
-                # None is raised from here on. One that was raised before comes at the latest when this method calls _due(), and cuts
-                # _leave() short at most once.
-                self._leaving = True
-                self._leave(level)
+                self._leave(level, job)
         except Interrupted:
-            self._leave(level)
+            # It may have come on the way out, and cut _leave() short: once, since interrupt() raises nothing in code of this file.
+            self._leave(level, job)
             raise
         if self._due():
             raise Interrupted  # it has been caught in there, but was meant for the calls around as well
         return value
 
-    def interrupt(self, level: int) -> bool:
-        """Has the calls from that level on raise Interrupted. False when there are none."""
-        with self._lock:
-            if self._level < level:
-                return False
-            self._stop = min(self._stop or level, level)
-            self._told = self._level
-            return self._leaving or _erlang.raise_in(self._ident, Interrupted)
+    def interrupt(self, level: int, job: int = 0) -> bool:
+        """Has the calls from that level on raise Interrupted. False when there are none, or the job has ended."""
+        while True:
+            with self._lock:
+                if self._level < level or (job and job not in _jobs):
+                    return False
+                # An exception that has yet to arrive is taken back first, and a new one is raised outside this file alone: so at most one
+                # arrives while a call is being left. Leaving takes the lock, hence waits for an exception that is on its way.
+                _erlang.raise_in(self._ident, None)
+                if not self._in_this_file():
+                    self._stop = min(self._stop or level, level)
+                    self._told = self._level
+                    return _erlang.raise_in(self._ident, Interrupted)
+            # A call is entered or left, or looks for what it has been told: some microseconds of its thread.
+            time.sleep(0.0005)
 
     def look(self) -> None:
         """Called by the thread when it waits, or goes on after a call within has failed."""
@@ -85,22 +91,31 @@ class Context:
             if self._stop and self._told <= self._level and isinstance(exc, Interrupted):
                 self._told = self._level + 1
 
+    def _in_this_file(self) -> bool:
+        frame = sys._current_frames().get(self._ident)
+        return frame is not None and frame.f_code.co_filename == _FILE
+
     def _due(self) -> bool:
         return 0 < self._stop <= self._level < self._told
 
-    def _enter(self, level: int) -> None:
+    def _enter(self, level: int, job: int) -> None:
         with self._lock:
             self._level = level
+            if job:
+                _jobs[job] = self, level
             stopped = self._stop > 0 and self._told >= level
         if stopped:
             raise Interrupted  # the call around has yet to be told
 
-    def _leave(self, level: int) -> None:
+    def _leave(self, level: int, job: int) -> None:
         with self._lock:
             self._level = level - 1
-            self._leaving = False
+            _jobs.pop(job, None)
             if self._stop >= level:
                 self._stop = self._told = 0
+
+
+_FILE = Context.run.__code__.co_filename
 
 
 def current() -> Optional[Context]:
@@ -119,6 +134,21 @@ def start(token: Union[str, bytes], role: str = "context") -> None:
 def interrupt(token: Union[str, bytes], level: int = 1) -> bool:
     context = _by_token.get(token)
     return context is not None and context.interrupt(level)
+
+
+def run_job(job: int, serve: Callable[..., Any], args: list[Any]) -> Any:
+    """Runs a call of the Go program's, on any thread: a plain one that waits for a Go function as well."""
+    context = current()
+    if context is None:
+        context = Context()
+        context.begin()
+    return context.run(serve, args, job)
+
+
+def interrupt_job(job: int) -> bool:
+    """Interrupts that call and those within it. False: it has not begun, or has ended. Its thread's next one is another, and is let be."""
+    context, level = _jobs.get(job, (None, 0))
+    return context is not None and context.interrupt(level, job)
 
 
 def look() -> None:
