@@ -92,7 +92,7 @@ func (rt *Runtime) Close() error {
 	select {
 	case <-rt.ended:
 		return nil
-	case <-time.After(engine.DefaultGrace):
+	case <-time.After(rt.engine.Grace()):
 		return rt.left
 	}
 }

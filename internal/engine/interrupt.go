@@ -19,10 +19,15 @@ const (
 // DefaultGrace is how long an interrupted job may take to end before its thread is given up; as on the node.
 const DefaultGrace = 5 * time.Second
 
+// Grace is how long this engine gives them.
+func (e *Engine) Grace() time.Duration { return e.grace }
+
+// SetGrace changes it, for tests, before the first call.
+func (e *Engine) SetGrace(d time.Duration) { e.grace = d }
+
 // interrupt ends a job that has begun: its Python code, by erlang.Interrupted, which ends the calls that this waits in; and what it has
 // submitted. A job that does not end within grace leaves its server overdue. Returns then, or when the job is over.
 func (e *Engine) interrupt(j *job) {
-	e.jobs.stop(j)
 	overdue := time.NewTimer(e.grace)
 	defer overdue.Stop()
 	for pause := interruptSoon; ; pause = min(2*pause, interruptLate) {
@@ -57,13 +62,6 @@ func (q *jobs) ask(target string, args ...any) <-chan struct{} {
 	defer q.mu.Unlock()
 	q.push(j)
 	return j.over
-}
-
-// stop notes that a job is being interrupted.
-func (q *jobs) stop(j *job) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	j.stopping = true
 }
 
 // giveUp is told of a job that interrupts do not end.

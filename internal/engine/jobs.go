@@ -22,20 +22,22 @@ const (
 	places
 )
 
-// tokens are the names that threads have for their places.
-var tokens = [places]string{"", "main", "control"}
+// tokens are how threads ask for their places, and names those that Python knows them by.
+var (
+	tokens = [places]string{"", "main", "control"}
+	names  = [places]string{"erlang-context", "", "erlang-control"}
+)
 
 // job is one call of Python that the Go program makes.
 type job struct {
-	id       uint64          // 0: a call of ours, on the control thread or to start it
-	ctx      context.Context // of its caller; the Go functions that it waits for have theirs from it
-	frame    []byte          // {Target, Args}, with room for a header in front
-	place    place
-	failed   func(outcome) // of a call of ours; called with jobs.mu held
-	over     chan struct{} // closed at its end, when no thread runs it any more
-	outcome  outcome       // set before
-	server   *server       // that took it; nil within a Go function's call. Guarded by jobs.mu
-	stopping bool          // it is interrupted, until it ends. Guarded by jobs.mu
+	id      uint64          // 0: a call of ours, on the control thread or to start it
+	ctx     context.Context // of its caller; the Go functions that it waits for have theirs from it
+	frame   []byte          // {Target, Args}, with room for a header in front
+	place   place
+	failed  func(outcome) // of a call of ours; called with jobs.mu held
+	over    chan struct{} // closed at its end, when no thread runs it any more
+	outcome outcome       // set before
+	server  *server       // that took it; nil within a Go function's call. Guarded by jobs.mu
 }
 
 type outcome struct {
@@ -106,7 +108,7 @@ func (q *jobs) init(maxContexts int) {
 
 // start puts a call that starts a thread into a queue.
 func (q *jobs) start(on, what place, failed func(outcome)) {
-	j, err := newJob(context.Background(), on, 0, "start_context", []any{tokens[what], "go"})
+	j, err := newJob(context.Background(), on, 0, "start_context", []any{tokens[what], "go", names[what]})
 	if err != nil {
 		failed(outcome{err: err})
 		return
@@ -362,7 +364,7 @@ func (q *jobs) stuck(p place) error {
 		switch {
 		case s.overdue:
 			overdue++
-		case s.inCall.Load() > 0 && !(s.job != nil && s.job.stopping):
+		case s.inCall.Load() > 0 && (s.job == nil || s.job.ctx.Err() == nil):
 			waiting++
 		}
 	}

@@ -293,6 +293,8 @@ func TestStuck(t *testing.T) {
 	q := newJobs(2)
 	first := q.started(t)
 	list := mustAdd(t, q, 2)
+	ctx, cancel := context.WithCancel(context.Background())
+	list[0].ctx = ctx
 	q.take(first)
 	second := q.started(t)
 	q.take(second)
@@ -304,7 +306,7 @@ func TestStuck(t *testing.T) {
 	if err := q.add(callOf(t, onAny)); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), "2 wait for functions") {
 		t.Errorf("with two that wait: %v, want ErrBusy", err)
 	}
-	q.stop(list[0])
+	cancel()
 	if err := q.add(callOf(t, onAny)); err != nil {
 		t.Errorf("with one that is being interrupted: %v", err)
 	}

@@ -62,6 +62,7 @@ class Context:
 
     def interrupt(self, level: int, job: int = 0) -> bool:
         """Has the calls from that level on raise Interrupted. False when there are none, or the job has ended."""
+        deadline = time.monotonic() + 1.0
         while True:
             with self._lock:
                 if self._level < level or (job and job not in _jobs):
@@ -69,11 +70,11 @@ class Context:
                 # An exception that has yet to arrive is taken back first, and a new one is raised outside this file alone: so at most one
                 # arrives while a call is being left. Leaving takes the lock, hence waits for an exception that is on its way.
                 _erlang.raise_in(self._ident, None)
-                if not self._in_this_file():
+                if not _in_this_file(self._ident) and (not _starts_thread(self._ident) or time.monotonic() > deadline):
                     self._stop = min(self._stop or level, level)
                     self._told = self._level
                     return _erlang.raise_in(self._ident, Interrupted)
-            # A call is entered or left, or looks for what it has been told: some microseconds of its thread.
+            # Its thread is through with that in some microseconds.
             time.sleep(0.0005)
 
     def look(self) -> None:
@@ -90,10 +91,6 @@ class Context:
         with self._lock:
             if self._stop and self._told <= self._level and isinstance(exc, Interrupted):
                 self._told = self._level + 1
-
-    def _in_this_file(self) -> bool:
-        frame = sys._current_frames().get(self._ident)
-        return frame is not None and frame.f_code.co_filename == _FILE
 
     def _due(self) -> bool:
         return 0 < self._stop <= self._level < self._told
@@ -118,17 +115,36 @@ class Context:
 _FILE = Context.run.__code__.co_filename
 
 
+def _in_this_file(ident: int) -> bool:
+    frame = sys._current_frames().get(ident)
+    return frame is not None and frame.f_code.co_filename == _FILE
+
+
+def _starts_thread(ident: int) -> bool:
+    """Whether that thread is in Thread.start. Before 3.12 a new thread has its parent's ident until it runs: the exception would be raised there,
+    in its first line, and the parent wait for ever for it to have started.
+    """
+    frame = None if sys.version_info >= (3, 12) else sys._current_frames().get(ident)
+    for _ in range(4):  # start, Event.wait, Condition.wait
+        if frame is None:
+            return False
+        if frame.f_code is threading.Thread.start.__code__:
+            return True
+        frame = frame.f_back
+    return False
+
+
 def current() -> Optional[Context]:
     """The context that this thread is."""
     context: Optional[Context] = getattr(_here, "context", None)
     return context
 
 
-def start(token: Union[str, bytes], role: str = "context") -> None:
+def start(token: Union[str, bytes], role: str = "context", name: str = "erlang-context") -> None:
     context = Context()
     if token:
         _by_token[token] = context
-    _threads.start("erlang-context", _serve, context, role, token)
+    _threads.start(name, _serve, context, role, token)
 
 
 def interrupt(token: Union[str, bytes], level: int = 1) -> bool:
