@@ -22,8 +22,15 @@ const DefaultGrace = 5 * time.Second
 // Grace is how long this engine gives them.
 func (e *Engine) Grace() time.Duration { return e.grace }
 
-// SetGrace changes it, for tests, before the first call.
-func (e *Engine) SetGrace(d time.Duration) { e.grace = d }
+// SetGrace changes it, and patience with it, for tests, before the first call.
+func (e *Engine) SetGrace(d time.Duration) { e.grace, e.jobs.patience = d, 2*d }
+
+// Waiting is how many calls wait for a server, for tests.
+func (e *Engine) Waiting() int {
+	e.jobs.mu.Lock()
+	defer e.jobs.mu.Unlock()
+	return len(e.jobs.queue[onAny])
+}
 
 // interrupt ends a job that has begun: its Python code, by erlang.Interrupted, which ends the calls that this waits in; and what it has
 // submitted. A job that does not end within grace leaves its server overdue. Returns then, or when the job is over.
@@ -72,8 +79,8 @@ func (q *jobs) giveUp(j *job) {
 		s.overdue = true
 		q.lose()
 		q.grow()
-		if err := q.stuck(j.place); err != nil {
-			q.refuse(j.place, err)
+		if busy, hopeless := q.stuck(j.place); hopeless {
+			q.refuse(j.place, busy)
 		}
 	}
 }

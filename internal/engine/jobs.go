@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/erlpy/erlpy/etf"
 	"github.com/erlpy/erlpy/internal/cpython"
@@ -69,12 +70,20 @@ func (j *job) finish(o outcome) {
 type server struct {
 	jobs    *jobs
 	place   place
-	wake    int          // descriptor; -1 when the thread is gone
-	job     *job         // guarded by jobs.mu; read without it by the thread itself
-	inCall  atomic.Int32 // calls of Go or Erlang that its Python code waits for
-	overdue bool         // its job was interrupted, and has not ended within grace
-	lost    bool         // is overdue, and does not count any more
+	wake    int  // descriptor; -1 when the thread is gone
+	job     *job // guarded by jobs.mu; read without it by the thread itself
+	calls   calls
+	overdue bool // its job was interrupted, and has not ended within grace
+	lost    bool // is overdue, and does not count any more
 }
+
+// calls of Go or Erlang that a server makes: how many it waits for, in the lower half, and has begun so far.
+type calls struct{ n atomic.Uint64 }
+
+func (c *calls) begin()        { c.n.Add(1<<32 + 1) }
+func (c *calls) end()          { c.n.Add(^uint64(0)) }
+func (c *calls) waiting() bool { return uint32(c.n.Load()) > 0 }
+func (c *calls) begun() uint64 { return c.n.Load() >> 32 }
 
 // jobs matches calls and servers. There is always an idle server, or one on its way, until max are there: the control thread starts the next
 // when the last one becomes busy.
@@ -93,13 +102,22 @@ type jobs struct {
 	idle    []*server
 	queue   [places][]*job
 	running map[*job]struct{}
+	taken   uint64 // jobs so far
+
+	patience time.Duration // see DefaultPatience
+	watched  bool          // someone looks whether calls wait in vain
 }
+
+// DefaultPatience is how long nothing may happen in any server, while each waits for a function, until calls that wait for one fail. A function
+// may be waiting for such a call; nobody can tell.
+const DefaultPatience = 10 * time.Second
 
 // init has Python's main thread start the control thread first, and that the first of the others.
 func (q *jobs) init(maxContexts int) {
 	q.max = maxContexts
 	q.gone = make(chan struct{})
 	q.running = make(map[*job]struct{})
+	q.patience = DefaultPatience
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.start(onMain, onControl, func(o outcome) { q.end(startError(o)) })
@@ -228,11 +246,41 @@ func (q *jobs) add(j *job) error {
 		return nil
 	}
 	q.grow()
-	if err := q.stuck(j.place); err != nil {
+	busy, hopeless := q.stuck(j.place)
+	switch {
+	case hopeless:
 		q.queue[j.place] = without(q.queue[j.place], j)
-		return err
+		return busy
+	case busy != nil && !q.watched:
+		q.watched = true
+		time.AfterFunc(q.patience, q.watch(q.progress()))
 	}
 	return nil
+}
+
+// watch returns what is to be run after a time: it fails the jobs that wait if nothing has happened since progress was seen.
+func (q *jobs) watch(seen uint64) func() {
+	return func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		busy, _ := q.stuck(onAny)
+		now := q.progress()
+		if busy != nil && now == seen {
+			q.refuse(onAny, busy)
+		}
+		if q.watched = busy != nil && len(q.queue[onAny]) > 0; q.watched {
+			time.AfterFunc(q.patience, q.watch(now))
+		}
+	}
+}
+
+// progress is another number whenever something has happened in a server.
+func (q *jobs) progress() uint64 {
+	sum := q.taken
+	for _, s := range q.all {
+		sum += s.calls.begun()
+	}
+	return sum
 }
 
 // push reports whether there was an idle server to wake.
@@ -264,6 +312,7 @@ func (q *jobs) take(s *server) *job {
 		s.job, j.server = j, s
 		q.running[j] = struct{}{}
 		if s.place == onAny {
+			q.taken++
 			q.grow()
 		}
 		return j
@@ -348,29 +397,30 @@ func (q *jobs) lose() {
 	}
 }
 
-// stuck is why there is no server for a place, nor will be; nil: there is, or may be. A server whose job is being interrupted is about to be free.
-func (q *jobs) stuck(p place) error {
+// stuck is why there is no server for a place, and whether there will be none; nil: there is, or soon. A server whose job is being interrupted is
+// about to be free.
+func (q *jobs) stuck(p place) (busy error, hopeless bool) {
 	if p == onMain {
 		if q.main != nil && q.main.overdue {
-			return fmt.Errorf("%w: the main thread is still in code of an earlier RunFile that no interrupt ends", ErrBusy)
+			return fmt.Errorf("%w: the main thread is still in code of an earlier RunFile that no interrupt ends", ErrBusy), true
 		}
-		return nil
+		return nil, false
 	}
 	if q.alive < q.max {
-		return nil
+		return nil, false
 	}
 	waiting, overdue := 0, 0
 	for _, s := range q.all {
 		switch {
 		case s.overdue:
 			overdue++
-		case s.inCall.Load() > 0 && (s.job == nil || s.job.ctx.Err() == nil):
+		case s.calls.waiting() && (s.job == nil || s.job.ctx.Err() == nil):
 			waiting++
 		}
 	}
 	if waiting+overdue < q.alive {
-		return nil
+		return nil, false
 	}
 	return fmt.Errorf("%w: %d wait for functions that they have called, %d are in code that no interrupt ends (MaxContexts %d)",
-		ErrBusy, waiting, q.lost+overdue, q.max)
+		ErrBusy, waiting, q.lost+overdue, q.max), waiting == 0
 }

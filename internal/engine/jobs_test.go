@@ -298,16 +298,27 @@ func TestStuck(t *testing.T) {
 	q.take(first)
 	second := q.started(t)
 	q.take(second)
-	first.inCall.Add(1)
-	if err := q.add(callOf(t, onAny)); err != nil {
-		t.Errorf("with one that computes: %v", err)
+	waits := mustAdd(t, q, 1)[0]
+	look := func(ends bool, why string) {
+		t.Helper()
+		q.watch(q.progress())()
+		if over := waits.outcome.err != nil; over != ends {
+			t.Errorf("%s: the call that waits has ended with %v", why, waits.outcome.err)
+		}
 	}
-	second.inCall.Add(1)
-	if err := q.add(callOf(t, onAny)); !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), "2 wait for functions") {
-		t.Errorf("with two that wait: %v, want ErrBusy", err)
+	first.calls.begin()
+	look(false, "one computes")
+	second.calls.begin()
+	second.calls.end()
+	look(false, "one computes again")
+	q.watch(q.progress() - 1)()
+	look(false, "something has happened since")
+	second.calls.begin()
+	look(true, "both wait")
+	if err := waits.outcome.err; !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), "2 wait for functions") {
+		t.Errorf("it ended with %v, want ErrBusy", err)
 	}
+	waits = mustAdd(t, q, 1)[0]
 	cancel()
-	if err := q.add(callOf(t, onAny)); err != nil {
-		t.Errorf("with one that is being interrupted: %v", err)
-	}
+	look(false, "one is being interrupted")
 }
