@@ -76,11 +76,13 @@ func TestSlowFunctionsInEveryContext(t *testing.T) {
 		}
 		var callers sync.WaitGroup
 		exec := func(code string) {
-			callers.Go(func() {
+			callers.Add(1)
+			go func() {
+				defer callers.Done()
 				if err := rt.Exec(t.Context(), code); err != nil {
 					t.Errorf("%s: %v", code, err)
 				}
-			})
+			}()
 		}
 		exec("import erlang; erlang.slow()")
 		exec("import erlang; erlang.slow()")

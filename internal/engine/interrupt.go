@@ -120,7 +120,11 @@ func (q *jobs) close() []*job {
 func (e *Engine) Close() error {
 	var ends sync.WaitGroup
 	for _, j := range e.jobs.close() {
-		ends.Go(func() { e.interrupt(j) })
+		ends.Add(1)
+		go func() {
+			defer ends.Done()
+			e.interrupt(j)
+		}()
 	}
 	ends.Wait()
 	close(e.jobs.gone)
