@@ -462,3 +462,53 @@ func TestCloseOfWhatHangs(t *testing.T) {
 		})
 	}
 }
+
+// A thread in the midst of starting another is interrupted when that runs: before, the exception could go to the new one, which both then missed.
+func TestInterruptWhileAThreadStarts(t *testing.T) {
+	oneContext(t, func(t *testing.T, rt *erlpy.Runtime) {
+		rt.SetGrace(time.Minute)
+		must(t, rt, `
+import erlang, sys, threading
+lost = []
+sys.unraisablehook = lost.append
+def start():
+    while True: threading.Thread(target=int).start()`)
+		for range 100 {
+			interrupted(t, rt, "erlang.begun()\nstart()")
+			works(t, rt)
+		}
+		evalIs(t, rt, "[str(x) for x in lost]", []any{})
+	})
+}
+
+// The node's functions that the code waits in are ended too, however it waits.
+func TestContextEndsNodesCalls(t *testing.T) {
+	isolated(t, func(t *testing.T) {
+		socket := filepath.Join(t.TempDir(), "s")
+		startNode(t, socket)
+		rt, err := erlpy.Start(t.Context(), erlpy.Options{BEAM: socket, MaxContexts: 2}) // one to ask with
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rt.Close()
+		rt.SetGrace(time.Minute)
+		must(t, rt, "import erlang, time\ndef until(name, fate):\n  while erlang.call('fate', name) != fate: time.sleep(0.001)")
+		for name, code := range map[string]string{
+			"plain":     "erlang.call('hang', 'plain')",
+			"timed":     "erlang.call('hang', 'timed', timeout=3600)",
+			"submitted": "erlang.submit('hang', 'submitted').result()",
+			"mapped":    "list(erlang.map('hang', ['mapped']))",
+		} {
+			ctx, cancel := context.WithCancel(t.Context())
+			result := make(chan error, 1)
+			go func() { result <- rt.Exec(ctx, code) }()
+			must(t, rt, fmt.Sprintf("until(%q, 'running')", name))
+			cancel()
+			if err := <-result; !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: %v, want context.Canceled", name, err)
+			}
+			must(t, rt, fmt.Sprintf("until(%q, 'ended')", name))
+		}
+		works(t, rt)
+	})
+}

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, Optional, Union
 
 import _erlang
@@ -61,21 +62,26 @@ class Context:
         return value
 
     def interrupt(self, level: int, job: int = 0) -> bool:
-        """Has the calls from that level on raise Interrupted. False when there are none, or the job has ended."""
+        """Has the calls from that level on raise Interrupted. False when there are none, the job has ended, or it cannot be done now."""
         deadline = time.monotonic() + 1.0
-        while True:
+        while time.monotonic() < deadline:
             with self._lock:
                 if self._level < level or (job and job not in _jobs):
                     return False
                 # An exception that has yet to arrive is taken back first, and a new one is raised outside this file alone: so at most one
                 # arrives while a call is being left. Leaving takes the lock, hence waits for an exception that is on its way.
                 _erlang.raise_in(self._ident, None)
-                if not _in_this_file(self._ident) and (not _starts_thread(self._ident) or time.monotonic() > deadline):
+                frame = sys._current_frames().get(self._ident)
+                starting = _thread_that_starts(frame)
+                if starting is None and not (frame and frame.f_code.co_filename == _FILE):
                     self._stop = min(self._stop or level, level)
                     self._told = self._level
                     return _erlang.raise_in(self._ident, Interrupted)
-            # Its thread is through with that in some microseconds.
-            time.sleep(0.0005)
+            if starting is None:
+                time.sleep(0.0005)  # its thread is through with what is in this file in some microseconds
+            else:
+                starting._started.wait(0.05)  # type: ignore[attr-defined]
+        return False
 
     def look(self) -> None:
         """Called by the thread when it waits, or goes on after a call within has failed."""
@@ -115,23 +121,19 @@ class Context:
 _FILE = Context.run.__code__.co_filename
 
 
-def _in_this_file(ident: int) -> bool:
-    frame = sys._current_frames().get(ident)
-    return frame is not None and frame.f_code.co_filename == _FILE
-
-
-def _starts_thread(ident: int) -> bool:
-    """Whether that thread is in Thread.start. Before 3.12 a new thread has its parent's ident until it runs: the exception would be raised there,
-    in its first line, and the parent wait for ever for it to have started.
+def _thread_that_starts(frame: Optional[FrameType]) -> Optional[threading.Thread]:
+    """The thread that the code of that frame starts. Before Python 3.12 it has its parent's ident until it runs: the exception would be raised in
+    its first line, and the parent wait for ever for it to have started.
     """
-    frame = None if sys.version_info >= (3, 12) else sys._current_frames().get(ident)
-    for _ in range(4):  # start, Event.wait, Condition.wait
-        if frame is None:
-            return False
-        if frame.f_code is threading.Thread.start.__code__:
-            return True
-        frame = frame.f_back
-    return False
+    if sys.version_info < (3, 12):
+        for _ in range(4):  # of Thread.start, Event.wait, Condition.wait, and what that calls
+            if frame is None:
+                break
+            if frame.f_code is threading.Thread.start.__code__:
+                thread: threading.Thread = frame.f_locals["self"]
+                return thread if thread.ident is None else None
+            frame = frame.f_back
+    return None
 
 
 def current() -> Optional[Context]:
