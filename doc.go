@@ -20,8 +20,19 @@
 // # Calling Python from Go
 //
 // [Runtime.Exec], [Runtime.Eval] and [Runtime.Call] run on Python threads that the runtime keeps for that, as many at once as there are callers, up
-// to Options.MaxContexts. [Runtime.RunFile] runs a script on Python's main thread. Values are converted as package etf says. When the
-// context ends first, the method returns at once; the Python code runs on, and its result is dropped.
+// to Options.MaxContexts. [Runtime.RunFile] runs a script on Python's main thread. Values are converted as package etf says.
+//
+// # Contexts
+//
+// When its ctx ends, a method returns ctx.Err() at once. A call that has not begun never does. One that has is ended: erlang.Interrupted,
+// a KeyboardInterrupt, is raised in its Python code, and again after a while in code that catches it. The functions that this code
+// waits in end with it: an Erlang one is killed, a Go one has its ctx cancelled, a submitted one is cancelled. The ctx of a
+// Go function comes from that of the method whose Python code has called it, with its values and deadline; on a thread of Python's own, it
+// ends with the runtime. No interrupt reaches another call than its own.
+//
+// Code in C, such as time.sleep, and a Go function without a ctx are between two lines of Python for as long as they take. A thread that has
+// not come back after 5 s is replaced by a new one, as many times as there are MaxContexts, and serves again if it does come back. Beyond
+// that, and on the main thread, calls fail with [ErrBusy].
 //
 // # Threads
 //
@@ -35,5 +46,9 @@
 //
 // # Shutdown
 //
-// Close makes every call fail, the waiting ones included, and ends the interpreter. It waits for Python threads that are not daemons.
+// Close interrupts the Python code that runs for the methods, makes every call fail, the waiting ones included, and ends the interpreter. It
+// waits for Python threads that are not daemons. For code that no interrupt ends it waits 5 s and returns [ErrNotEnded].
+//
+// Python shares the process with the program: a crash of Python, or of an extension module, ends both. The OTP application runs Python in
+// a process of its own instead.
 package erlpy
