@@ -19,20 +19,23 @@
 //
 // # Calling Python from Go
 //
-// [Runtime.Exec], [Runtime.Eval] and [Runtime.Call] run on Python threads that the runtime keeps for that, as many at once as there are callers, up
-// to Options.MaxContexts. [Runtime.RunFile] runs a script on Python's main thread. Values are converted as package etf says.
+// [Runtime.Exec], [Runtime.Eval] and [Runtime.Call] run on Python threads that the runtime keeps
+// for that, as many at once as there are callers, up to Options.MaxContexts. [Runtime.RunFile]
+// runs a script on Python's main thread. Values are converted as package etf says.
 //
 // # Contexts
 //
-// When its ctx ends, a method returns ctx.Err() at once. A call that has not begun never does. One that has is ended: erlang.Interrupted,
-// a KeyboardInterrupt, is raised in its Python code, and again after a while in code that catches it. The functions that this code
-// waits in end with it: an Erlang one is killed, a Go one has its ctx cancelled, a submitted one is cancelled. The ctx of a
-// Go function comes from that of the method whose Python code has called it, with its values and deadline; on a thread of Python's own, it
-// ends with the runtime. No interrupt reaches another call than its own.
+// At the end of its ctx, a method returns ctx.Err() at once. A call not yet begun never begins. A
+// running one is interrupted: erlang.Interrupted, a KeyboardInterrupt, is raised in its Python
+// code, and again after a while if the code catches it. The functions it waits for end too: an
+// Erlang function is killed, a Go function's ctx is cancelled, a submitted call is cancelled. A Go
+// function's ctx is a child of the ctx of its call of Python, with values and deadline; on other
+// Python threads it ends with the runtime. An interrupt reaches no other call, however late it is.
 //
-// Code in C, such as time.sleep, and a Go function without a ctx are between two lines of Python for as long as they take. A thread that has
-// not come back after 5 s is replaced by a new one, as many times as there are MaxContexts, and serves again if it does come back. Beyond
-// that, and on the main thread, calls fail with [ErrBusy].
+// No interrupt reaches code in C, such as time.sleep, or a Go function without a ctx, before it
+// returns. After 5 s the thread is replaced, up to MaxContexts times; it serves again when it comes
+// back. Beyond that, and on the main thread, calls fail with [ErrBusy]. So do calls after 10 s
+// without any event, when each context waits for a function.
 //
 // # Threads
 //
@@ -46,9 +49,10 @@
 //
 // # Shutdown
 //
-// Close interrupts the Python code that runs for the methods, makes every call fail, the waiting ones included, and ends the interpreter. It
-// waits for Python threads that are not daemons. For code that no interrupt ends it waits 5 s and returns [ErrNotEnded].
+// Close interrupts the Python code of the methods, makes every call fail, the waiting ones
+// included, and ends the interpreter. It waits for Python's non-daemon threads. If code outlives
+// its interrupt, Close returns [ErrNotEnded] after some seconds.
 //
-// Python shares the process with the program: a crash of Python, or of an extension module, ends both. The OTP application runs Python in
-// a process of its own instead.
+// Python shares the process with the program: a crash of Python, or of an extension module, ends
+// both. The OTP application runs Python in a process of its own instead.
 package erlpy

@@ -67,7 +67,7 @@ func TestEveryContextWaits(t *testing.T) {
 	})
 }
 
-// Functions that take their time are no deadlock: who finds a thread for calls in each of them waits.
+// Slow functions are no deadlock: with every thread in one, a call waits.
 func TestSlowFunctionsInEveryContext(t *testing.T) {
 	withOptions(t, erlpy.Options{MaxContexts: 2}, func(t *testing.T, rt *erlpy.Runtime) {
 		inside, leave := make(chan struct{}, 2), make(chan struct{})

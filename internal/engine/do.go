@@ -7,14 +7,15 @@ import (
 	"github.com/erlpy/erlpy/internal/cpython"
 )
 
-// ErrGone is returned by Do for a call on a thread that does not wait any more.
+// ErrGone is returned by Do for a call on a thread after its wait.
 var ErrGone = errors.New("erlpy: the Python thread does not wait for this function any more")
 
 // ErrNotEnded is returned by Close when Python code goes on in spite of it.
 var ErrNotEnded = errors.New("erlpy: Python has not ended")
 
-// Do runs a call on a Python thread and returns its payload, or the payload of its failure with failed set. It waits for a free thread and for
-// the result. When ctx ends first, it returns at once; a call that has begun is interrupted.
+// Do runs a call on a Python thread and returns its payload, or the payload of its failure with
+// failed set. It waits for a free thread and for the result. At the end of ctx it returns at once,
+// and interrupts the call if it has begun.
 func (e *Engine) Do(ctx context.Context, main bool, target string, args ...any) (payload []byte, failed bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, false, err
@@ -51,7 +52,7 @@ func (e *Engine) Do(ctx context.Context, main bool, target string, args ...any) 
 	}
 }
 
-// resultOf is what Do returns for a job that is over. One that Close has interrupted has failed for that reason.
+// resultOf returns the results of Do for a finished job. Failures after Close count as its doing.
 func resultOf(e *Engine, j *job) (payload []byte, failed bool, err error) {
 	o := j.outcome
 	if o.failed && e.jobs.closed() {
@@ -66,7 +67,7 @@ func (q *jobs) closed() bool {
 	return errors.Is(q.ended, ErrClosed)
 }
 
-// outcomeOf is the result of the nested call that the thread has just ended.
+// outcomeOf is the result of the nested call just ended.
 func outcomeOf(t *cpython.Thread) outcome {
 	return outcome{payload: t.Payload(), failed: !t.ReplyOK()}
 }
@@ -115,7 +116,7 @@ func (s *session) leaveJobs() cpython.Action {
 	return cpython.Closed
 }
 
-// job is the one that the thread's Python code runs for; nil: none.
+// job is the innermost one on the thread; nil: none.
 func (s *session) job() *job {
 	for i := len(s.stack) - 1; i >= 0; i-- {
 		switch x := s.stack[i]; {
@@ -128,7 +129,7 @@ func (s *session) job() *job {
 	return nil
 }
 
-// jobOf is the same for a thread's state, one beside the thread's own included.
+// jobOf is session.job, also for a state beside the thread's own.
 func (e *Engine) jobOf(t *cpython.Thread) *job {
 	for _, handle := range [2]uint64{t.Handle(), t.Outer()} {
 		if s := e.sessions.get(handle); s != nil {
@@ -140,7 +141,7 @@ func (e *Engine) jobOf(t *cpython.Thread) *job {
 	return nil
 }
 
-// contextOf is what a Go function that the thread calls has its context from: the caller's of the job that the thread's Python code runs for.
+// contextOf is the parent of a Go function's context: that of the thread's job, or the engine's.
 func (e *Engine) contextOf(t *cpython.Thread) context.Context {
 	if j := e.jobOf(t); j != nil && j.id != 0 {
 		return j.ctx

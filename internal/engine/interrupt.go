@@ -6,17 +6,20 @@ import (
 	"sync"
 	"time"
 
+	"github.com/erlpy/erlpy/etf"
 	"github.com/erlpy/erlpy/internal/cpython"
 )
 
 const (
-	// Until a job that has not ended is interrupted again: at first, and at most. It doubles each time. Exceptions get lost in destructors, and
-	// code may catch one.
-	interruptSoon = 20 * time.Millisecond
-	interruptLate = 640 * time.Millisecond
+	// The time until an interrupt is repeated: after it has missed a job not begun yet, and after a
+	// hit. Both double each time. Exceptions get lost in destructors, and code may catch one; but it
+	// may also be busy with its clean-up.
+	missedPause = 10 * time.Millisecond
+	hitPause    = 500 * time.Millisecond
 )
 
-// DefaultGrace is how long an interrupted job may take to end before its thread is given up; as on the node.
+// DefaultGrace is the time for an interrupted job to end; then its thread is given up, as on the
+// node.
 const DefaultGrace = 5 * time.Second
 
 // Grace is how long this engine gives them.
@@ -32,35 +35,41 @@ func (e *Engine) Waiting() int {
 	return len(e.jobs.queue[onAny])
 }
 
-// interrupt ends a job that has begun: its Python code, by erlang.Interrupted, which ends the calls that this waits in; and what it has
-// submitted. A job that does not end within grace leaves its server overdue. Returns then, or when the job is over.
+// interrupt ends a running job: raises erlang.Interrupted in its Python code, also in a wait for a
+// function, and cancels its submitted calls. It returns at the end of the job, or after grace, and
+// the job's server is overdue then.
 func (e *Engine) interrupt(j *job) {
 	overdue := time.NewTimer(e.grace)
 	defer overdue.Stop()
-	for pause := interruptSoon; ; pause = min(2*pause, interruptLate) {
-		e.cancelSubmitted(j)
-		asked := e.jobs.ask("interrupt_job", j.id)
-		again := time.NewTimer(pause)
-		for waits := 2; waits > 0; waits-- { // for the pause, and for Python to have been asked
-			select {
-			case <-asked:
-				asked = nil
-			case <-again.C:
-			case <-j.over:
-				again.Stop()
-				return
-			case <-overdue.C:
-				again.Stop()
-				e.jobs.giveUp(j)
-				return
+	missed, hit := missedPause, hitPause
+	again := time.After(0)
+	var asked *job
+	var answered chan struct{}
+	for {
+		select {
+		case <-j.over:
+			return
+		case <-overdue.C:
+			e.jobs.giveUp(j)
+			return
+		case <-again:
+			asked = e.jobs.ask("interrupt_job", j.id)
+			answered = asked.over
+		case <-answered:
+			answered = nil
+			e.cancelSubmitted(j) // now, with the exception on its way, no more are coming
+			pause := &missed
+			if asked.outcome.isTrue() {
+				pause = &hit
 			}
+			again = time.After(*pause)
+			*pause *= 2
 		}
 	}
 }
 
-// ask puts a call of ours into the control thread's queue, and returns what is closed when it has run. Its result tells nothing: a job that it has
-// missed has not begun, and is asked for again.
-func (q *jobs) ask(target string, args ...any) <-chan struct{} {
+// ask queues a call of ours on the control thread.
+func (q *jobs) ask(target string, args ...any) *job {
 	j, err := newJob(context.Background(), onControl, 0, target, args)
 	if err != nil {
 		panic(err) // a number has a term
@@ -68,10 +77,16 @@ func (q *jobs) ask(target string, args ...any) <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.push(j)
-	return j.over
+	return j
 }
 
-// giveUp is told of a job that interrupts do not end.
+// isTrue reports whether the call has returned True.
+func (o outcome) isTrue() bool {
+	var v bool
+	return o.err == nil && !o.failed && etf.Unmarshal(o.payload, &v) == nil && v
+}
+
+// giveUp marks the server of an interrupted job as overdue.
 func (q *jobs) giveUp(j *job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -85,7 +100,8 @@ func (q *jobs) giveUp(j *job) {
 	}
 }
 
-// cancelSubmitted takes back the submitted calls of a job. Its code may wait for them in a lock or a selector, where no exception reaches it.
+// cancelSubmitted cancels the submitted calls of a job. Its code may wait for them in a lock or a
+// selector, beyond the reach of exceptions.
 func (e *Engine) cancelSubmitted(j *job) {
 	a := &e.async
 	var own []*submission
@@ -101,7 +117,7 @@ func (e *Engine) cancelSubmitted(j *job) {
 	}
 }
 
-// close takes no more jobs, and returns those that run and can be interrupted.
+// close refuses new jobs, and returns the running ones to interrupt.
 func (q *jobs) close() []*job {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -115,8 +131,9 @@ func (q *jobs) close() []*job {
 	return list
 }
 
-// Close fails every call from now on, the waiting ones included, interrupts the Python code that runs for Do, and has ServeMain end Python. It
-// waits for that code, but no longer than grace. Its error says that some is left: Python may never end.
+// Close fails every call from now on, the waiting ones included, interrupts the Python code of Do,
+// and makes ServeMain end Python. It waits for that code, at most for grace. An error means: some
+// code goes on, and Python may never end.
 func (e *Engine) Close() error {
 	var ends sync.WaitGroup
 	for _, j := range e.jobs.close() {
@@ -132,7 +149,7 @@ func (e *Engine) Close() error {
 	return e.jobs.left()
 }
 
-// left says which jobs run after Close.
+// left describes the jobs still running after Close.
 func (q *jobs) left() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -13,32 +13,32 @@ import (
 	"github.com/erlpy/erlpy/internal/cpython"
 )
 
-// place says on which thread a job runs.
+// place is the kind of thread a job runs on.
 type place uint8
 
 const (
-	onAny     place = iota // one of those that serve Do
+	onAny     place = iota // any of the servers of Do
 	onMain                 // Python's main thread
-	onControl              // the one that starts and interrupts the others, and runs nothing of the program's
+	onControl              // starts and interrupts the others; runs no code of the program
 	places
 )
 
-// tokens are how threads ask for their places, and names those that Python knows them by.
+// tokens are sent by threads to get their places; names are their names in Python.
 var (
 	tokens = [places]string{"", "main", "control"}
 	names  = [places]string{"erlang-context", "", "erlang-control"}
 )
 
-// job is one call of Python that the Go program makes.
+// job is one call of Python by the Go program.
 type job struct {
 	id      uint64          // 0: a call of ours, on the control thread or to start it
-	ctx     context.Context // of its caller; the Go functions that it waits for have theirs from it
+	ctx     context.Context // the caller's, and parent of the contexts of its Go functions
 	frame   []byte          // {Target, Args}, with room for a header in front
 	place   place
 	failed  func(outcome) // of a call of ours; called with jobs.mu held
-	over    chan struct{} // closed at its end, when no thread runs it any more
+	over    chan struct{} // closed at its end
 	outcome outcome       // set before
-	server  *server       // that took it; nil within a Go function's call. Guarded by jobs.mu
+	server  *server       // nil within a Go function's call. Guarded by jobs.mu
 }
 
 type outcome struct {
@@ -47,7 +47,7 @@ type outcome struct {
 	err     error // when it did not run, or not to its end
 }
 
-// newJob returns a call of Python. A number has it be open to interrupts.
+// newJob returns a call of Python. With a number it can be interrupted.
 func newJob(ctx context.Context, p place, id uint64, target string, args []any) (*job, error) {
 	call := etf.Tuple{etf.Atom(target), args}
 	if id != 0 {
@@ -66,18 +66,19 @@ func (j *job) finish(o outcome) {
 	close(j.over)
 }
 
-// server is a Python thread that waits for jobs.
+// server is a Python thread waiting for jobs.
 type server struct {
 	jobs    *jobs
 	place   place
 	wake    int  // descriptor; -1 when the thread is gone
 	job     *job // guarded by jobs.mu; read without it by the thread itself
 	calls   calls
+	used    bool // it has had a job
 	overdue bool // its job was interrupted, and has not ended within grace
 	lost    bool // is overdue, and does not count any more
 }
 
-// calls of Go or Erlang that a server makes: how many it waits for, in the lower half, and has begun so far.
+// calls counts a server's calls of Go or Erlang: those under way in the lower half, and all so far.
 type calls struct{ n atomic.Uint64 }
 
 func (c *calls) begin()        { c.n.Add(1<<32 + 1) }
@@ -85,8 +86,8 @@ func (c *calls) end()          { c.n.Add(^uint64(0)) }
 func (c *calls) waiting() bool { return uint32(c.n.Load()) > 0 }
 func (c *calls) begun() uint64 { return c.n.Load() >> 32 }
 
-// jobs matches calls and servers. There is always an idle server, or one on its way, until max are there: the control thread starts the next
-// when the last one becomes busy.
+// jobs matches calls and servers. The control thread starts a server when the last idle one becomes
+// busy, until there are max.
 type jobs struct {
 	last atomic.Uint64 // number given out
 	gone chan struct{} // closed when Close waits no more
@@ -94,10 +95,10 @@ type jobs struct {
 	mu      sync.Mutex
 	ended   error // why no more are taken; nil: they are
 	max     int
-	alive   int       // servers of onAny, those on their way included, but not the lost ones
-	coming  bool      // one is on its way
+	alive   int       // servers of onAny, the coming one included, but not the lost ones
+	coming  bool      // a server is being started
 	lost    int       // max and one that ends, at most
-	all     []*server // of onAny that are there and not lost
+	all     []*server // of onAny, but the lost ones
 	main    *server
 	idle    []*server
 	queue   [places][]*job
@@ -108,11 +109,11 @@ type jobs struct {
 	watched  bool          // someone looks whether calls wait in vain
 }
 
-// DefaultPatience is how long nothing may happen in any server, while each waits for a function, until calls that wait for one fail. A function
-// may be waiting for such a call; nobody can tell.
+// DefaultPatience is the longest standstill: all servers wait for functions, and nothing happens in
+// any. Queued calls then fail, since those functions may be waiting for them.
 const DefaultPatience = 10 * time.Second
 
-// init has Python's main thread start the control thread first, and that the first of the others.
+// init queues the start of the control thread, and of the first server.
 func (q *jobs) init(maxContexts int) {
 	q.max = maxContexts
 	q.gone = make(chan struct{})
@@ -124,7 +125,7 @@ func (q *jobs) init(maxContexts int) {
 	q.grow()
 }
 
-// start puts a call that starts a thread into a queue.
+// start queues the start of a thread.
 func (q *jobs) start(on, what place, failed func(outcome)) {
 	j, err := newJob(context.Background(), on, 0, "start_context", []any{tokens[what], "go", names[what]})
 	if err != nil {
@@ -152,7 +153,7 @@ func failureText(payload []byte) string {
 	return fmt.Sprintf("%v: %v", v[1], v[2])
 }
 
-// grow starts a server when none is idle, nor on its way, and there may be more.
+// grow starts a server when none is idle or coming, and max allows it.
 func (q *jobs) grow() {
 	if q.ended != nil || q.coming || q.alive >= q.max || slices.ContainsFunc(q.idle, func(s *server) bool { return s.place == onAny }) {
 		return
@@ -162,7 +163,8 @@ func (q *jobs) grow() {
 	q.start(onControl, onAny, q.notStarted)
 }
 
-// notStarted is told that there is no thread to be had. Those that there are take its calls; without any, these fail.
+// notStarted takes back a start. The other servers take its calls; without others, queued calls
+// fail.
 func (q *jobs) notStarted(o outcome) {
 	q.coming = false
 	if q.alive--; q.alive == 0 {
@@ -170,7 +172,7 @@ func (q *jobs) notStarted(o outcome) {
 	}
 }
 
-// refuse fails all jobs that wait for a place.
+// refuse fails all queued jobs of a place.
 func (q *jobs) refuse(p place, why error) {
 	for _, j := range q.queue[p] {
 		j.finish(outcome{err: why})
@@ -178,7 +180,7 @@ func (q *jobs) refuse(p place, why error) {
 	q.queue[p] = nil
 }
 
-// end takes no more jobs, and fails those that have not begun.
+// end refuses new jobs, and fails those not yet begun.
 func (q *jobs) end(why error) {
 	if q.ended == nil {
 		q.ended = why
@@ -187,7 +189,7 @@ func (q *jobs) end(why error) {
 	q.refuse(onMain, q.ended)
 }
 
-// notJoined is told of a thread that was started and cannot serve.
+// notJoined takes back a thread without the means to serve.
 func (q *jobs) notJoined(p place, why error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -213,7 +215,7 @@ func (q *jobs) join(p place, wake int) *server {
 	return s
 }
 
-// abandon takes a server out whose thread has ended.
+// abandon removes a server at the end of its thread.
 func (s *server) abandon() {
 	q := s.jobs
 	q.mu.Lock()
@@ -258,7 +260,7 @@ func (q *jobs) add(j *job) error {
 	return nil
 }
 
-// watch returns what is to be run after a time: it fails the jobs that wait if nothing has happened since progress was seen.
+// watch returns a timer's function: it fails queued jobs if there is no progress since seen.
 func (q *jobs) watch(seen uint64) func() {
 	return func() {
 		q.mu.Lock()
@@ -274,7 +276,7 @@ func (q *jobs) watch(seen uint64) func() {
 	}
 }
 
-// progress is another number whenever something has happened in a server.
+// progress changes with every event in a server.
 func (q *jobs) progress() uint64 {
 	sum := q.taken
 	for _, s := range q.all {
@@ -309,7 +311,7 @@ func (q *jobs) take(s *server) *job {
 			continue
 		}
 		q.setIdle(s, false)
-		s.job, j.server = j, s
+		s.job, j.server, s.used = j, s, true
 		q.running[j] = struct{}{}
 		if s.place == onAny {
 			q.taken++
@@ -321,14 +323,21 @@ func (q *jobs) take(s *server) *job {
 	return nil
 }
 
+// setIdle puts a server at the end of the list, to be woken first: one call after the other finds
+// the same thread. A new server is woken last.
 func (q *jobs) setIdle(s *server, idle bool) {
 	q.idle = without(q.idle, s)
-	if idle {
+	switch {
+	case !idle:
+	case s.used:
 		q.idle = append(q.idle, s)
+	default:
+		q.idle = slices.Insert(q.idle, 0, s)
 	}
 }
 
-// done ends the job of a server, and reports whether that goes on: a lost one only if there is room for it again.
+// done ends the job of a server, and reports whether the server goes on. A lost one needs room
+// again.
 func (q *jobs) done(s *server, o outcome) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -354,7 +363,7 @@ func (q *jobs) done(s *server, o outcome) bool {
 	return true
 }
 
-// within notes a job that runs in a Go function's call, from its begin to its end.
+// within notes the begin and the end of a job in a Go function's call.
 func (q *jobs) within(j *job, runs bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -365,7 +374,7 @@ func (q *jobs) within(j *job, runs bool) {
 	}
 }
 
-// forget takes a job out of its queue. It reports whether the job was there: it has not begun then, and never will.
+// forget removes a job from its queue, and reports whether it was there, hence never begins.
 func (q *jobs) forget(j *job) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -381,11 +390,11 @@ func without[T comparable](list []T, x T) []T {
 	return list
 }
 
-// ErrBusy is returned by Do when every thread that could take the call waits for a function, which may be waiting for this very call, or is in
-// code that no interrupt ends.
+// ErrBusy is returned by Do when no thread will take the call: each has waited long for a function,
+// which may be waiting for this very call, or is in code beyond interrupts.
 var ErrBusy = errors.New("erlpy: no Python thread is left to take the call")
 
-// lose stops counting servers that are overdue, up to max of them, so that others may be started.
+// lose stops counting overdue servers, up to max of them, to make room for new ones.
 func (q *jobs) lose() {
 	for _, s := range slices.Clone(q.all) {
 		if s.overdue && q.lost < q.max {
@@ -397,8 +406,8 @@ func (q *jobs) lose() {
 	}
 }
 
-// stuck is why there is no server for a place, and whether there will be none; nil: there is, or soon. A server whose job is being interrupted is
-// about to be free.
+// stuck returns why a place has no free server, nil if it has or soon will, and whether all hope is
+// gone. A server counts as soon free while its job is being interrupted.
 func (q *jobs) stuck(p place) (busy error, hopeless bool) {
 	if p == onMain {
 		if q.main != nil && q.main.overdue {

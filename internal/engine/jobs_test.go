@@ -10,14 +10,14 @@ import (
 // nobody is the wake descriptor of a server without a thread: writing to it fails, and that is ignored.
 const nobody = -1
 
-// newJobs returns jobs whose control thread takes what is to be started only when the test says so.
+// newJobs returns jobs without threads; the test plays them.
 func newJobs(limit int) *jobs {
 	q := new(jobs)
 	q.init(limit)
 	return q
 }
 
-// started has the control thread take a call that starts a server, and the server join. nil: none was to be started.
+// started plays the control thread's start of a server, and its join. nil: no start is queued.
 func (q *jobs) started(t *testing.T) *server {
 	t.Helper()
 	if len(q.queue[onControl]) == 0 {
@@ -41,7 +41,7 @@ func callOf(t *testing.T, p place) *job {
 	return j
 }
 
-// mustAdd queues so many calls of any thread.
+// mustAdd queues n calls for any thread.
 func mustAdd(t *testing.T, q *jobs, n int) []*job {
 	t.Helper()
 	list := make([]*job, n)
@@ -54,7 +54,7 @@ func mustAdd(t *testing.T, q *jobs, n int) []*job {
 	return list
 }
 
-// mustEnd checks that a job is over, and returns what it has ended with.
+// mustEnd checks for the end of a job, and returns its outcome.
 func mustEnd(t *testing.T, j *job) outcome {
 	t.Helper()
 	select {
@@ -107,7 +107,7 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// The last server that becomes busy has another started, until there are max.
+// The last server to become busy has another started, until there are max.
 func TestServersGrow(t *testing.T) {
 	q := newJobs(3)
 	first := q.started(t)
@@ -132,7 +132,8 @@ func TestServersGrow(t *testing.T) {
 	}
 }
 
-// When no thread is to be had, the servers that there are take the calls; without any, the calls fail and the next one tries again.
+// Without new threads the servers take the calls; without servers the calls fail, and the next one
+// tries again.
 func TestNoThreads(t *testing.T) {
 	q := newJobs(2)
 	a := mustAdd(t, q, 1)[0]
@@ -225,7 +226,7 @@ func TestAbandon(t *testing.T) {
 	}
 }
 
-// A server that does not come back from a job is replaced, up to max of them; then callers are told.
+// Overdue servers are replaced, up to max of them; then callers are told.
 func TestLostServers(t *testing.T) {
 	q := newJobs(1)
 	first := q.started(t)
@@ -288,7 +289,7 @@ func TestBusyMainThread(t *testing.T) {
 	}
 }
 
-// Servers that wait for functions are busy for good; those whose jobs are being interrupted are about to be free.
+// Servers waiting for functions count as stuck, unless their jobs are being interrupted.
 func TestStuck(t *testing.T) {
 	q := newJobs(2)
 	first := q.started(t)

@@ -67,7 +67,7 @@ func (g *goTask) give(j *job) bool {
 	return true
 }
 
-// forget is jobs.forget for a job that was given to the function's thread.
+// forget is jobs.forget for a job given to the function's thread.
 func (g *goTask) forget(j *job) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -107,7 +107,7 @@ func (g *goTask) abandon() {
 	g.leave()
 }
 
-// end ends the job that the thread runs.
+// end ends the thread's job.
 func (g *goTask) end(o outcome) {
 	j := g.job
 	g.job = nil

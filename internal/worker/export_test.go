@@ -1,4 +1,4 @@
 package worker
 
-// Trim does at once what the pool does once in a while.
+// Trim runs the pool's trim now.
 func (p *Pool) Trim() { p.trim() }

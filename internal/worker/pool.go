@@ -13,7 +13,7 @@ import (
 // DefaultMax is the number of workers that may live at once, unless configured.
 const DefaultMax = 1024
 
-// Of the idle workers DefaultKeep stay for good, and the others while DefaultLinger has not passed without use for them.
+// DefaultKeep idle workers stay for good, others for DefaultLinger after their last use.
 const (
 	DefaultKeep   = 16
 	DefaultLinger = 5 * time.Second
@@ -91,8 +91,9 @@ func (p *Pool) Acquire() (*Worker, error) {
 	return w, nil
 }
 
-// Release gives a worker back at the end of its thread, with no answer outstanding on it. It becomes idle, or is retired
-// when its channel is not healthy. To release a worker that is not bound does nothing.
+// Release gives a worker back at the end of its thread, with no answer outstanding on it. It
+// becomes idle, or is retired when its channel is not healthy. Releasing an unbound worker does
+// nothing.
 func (p *Pool) Release(w *Worker) {
 	reusable := w.reusable()
 	p.mu.Lock()
@@ -112,7 +113,7 @@ func (p *Pool) Release(w *Worker) {
 	hangUp(old)
 }
 
-// trimLater has a trim come when there are more idle workers than are kept for good. With p.mu held.
+// trimLater schedules a trim if there are more idle workers than Keep. With p.mu held.
 func (p *Pool) trimLater() {
 	if len(p.idle) > p.options.Keep && !p.timed {
 		p.timed = true
@@ -121,8 +122,8 @@ func (p *Pool) trimLater() {
 	}
 }
 
-// trim retires the workers that have been idle since the last one: as the one released last is the first to be bound again, those are the
-// first p.least.
+// trim retires the workers idle since the last trim, beyond Keep. The last released is the first
+// to be bound again, so these are the first p.least.
 func (p *Pool) trim() {
 	p.mu.Lock()
 	p.timed = false

@@ -73,7 +73,8 @@ func TestMax(t *testing.T) {
 	acquire(t, p)
 }
 
-// Of a burst of threads only some workers stay, once nothing has wanted more for a while; their connections end.
+// Of a burst of threads only some workers stay, once nothing has wanted more for a while; their
+// connections end.
 func TestIdleWorkersEnd(t *testing.T) {
 	n := startNode(t)
 	p := worker.NewPool(worker.Options{Channel: n.options, Keep: 2, Linger: time.Millisecond})
@@ -94,13 +95,13 @@ func TestIdleWorkersEnd(t *testing.T) {
 	for n.ended() < 18 {
 		time.Sleep(time.Millisecond)
 	}
-	// Those that stay are the ones released last.
+	// The ones released last stay.
 	if w := acquire(t, p); w != burst[19] || w.Channel().FD() == -1 {
 		t.Errorf("worker %d is kept, or without its channel, want %d", w.ID, burst[19].ID)
 	}
 }
 
-// Workers that are wanted again and again are not closed in between, however many they are.
+// Workers in use again and again stay, however many they are.
 func TestChurnKeepsWorkers(t *testing.T) {
 	p := worker.NewPool(worker.Options{Keep: 2, Linger: time.Hour}) // the test trims itself
 	burst := func(n int) {

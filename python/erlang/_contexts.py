@@ -15,13 +15,13 @@ from . import _threads
 from ._errors import Error, Interrupted
 
 _by_token: dict[Union[str, bytes], Context] = {}
-# The Go program's calls that run, by their numbers: where, and at which level.
+# The Go program's running calls by their numbers: the context and level of each.
 _jobs: dict[int, tuple[Context, int]] = {}
 _here = threading.local()
 
 
 class Context:
-    """What is known of a thread that runs calls for the other side: how many, one within the other, at the moment.
+    """The state of a thread that runs calls for the other side: how many, one within the other.
 
     An interrupt is meant for a level: the call there, and those within it, are to end. The innermost is told first, by an exception that
     interrupt() raises in it. As each ends, the one around it is told, down to that level, when it next waits or runs. Code that catches
@@ -45,7 +45,9 @@ class Context:
         _here.context = self
 
     def run(self, serve: Callable[..., Any], args: list[Any], job: int = 0) -> Any:
-        """Runs serve(*args), open to interrupts from beginning to end, and not a moment longer. job numbers a call of the Go program."""
+        """Runs serve(*args), open to interrupts from beginning to end, and not a moment longer. job is the
+        number of a call of the Go program's.
+        """
         level = self._level + 1
         try:
             try:
@@ -54,7 +56,7 @@ class Context:
             finally:
                 self._leave(level, job)
         except Interrupted:
-            # It may have come on the way out, and cut _leave() short: once, since interrupt() raises nothing in code of this file.
+            # On the way out it may have cut _leave() short: once, see interrupt().
             self._leave(level, job)
             raise
         if self._due():
@@ -62,14 +64,17 @@ class Context:
         return value
 
     def interrupt(self, level: int, job: int = 0) -> bool:
-        """Has the calls from that level on raise Interrupted. False when there are none, the job has ended, or it cannot be done now."""
+        """Raises Interrupted in the calls from that level on. False: there are none, the job has ended, or
+        it cannot be done now.
+        """
         deadline = time.monotonic() + 1.0
         while time.monotonic() < deadline:
             with self._lock:
                 if self._level < level or (job and job not in _jobs):
                     return False
-                # An exception that has yet to arrive is taken back first, and a new one is raised outside this file alone: so at most one
-                # arrives while a call is being left. Leaving takes the lock, hence waits for an exception that is on its way.
+                # A pending exception is taken back first, and a new one is never raised in code of
+                # this file: so at most one arrives while a call is being left. Leaving takes the
+                # lock, hence waits for this to be over.
                 _erlang.raise_in(self._ident, None)
                 frame = sys._current_frames().get(self._ident)
                 starting = _thread_that_starts(frame)
@@ -78,7 +83,7 @@ class Context:
                     self._told = self._level
                     return _erlang.raise_in(self._ident, Interrupted)
             if starting is None:
-                time.sleep(0.0005)  # its thread is through with what is in this file in some microseconds
+                time.sleep(0.0005)  # its thread leaves this file in some microseconds
             else:
                 starting._started.wait(0.05)  # type: ignore[attr-defined]
         return False
@@ -122,8 +127,8 @@ _FILE = Context.run.__code__.co_filename
 
 
 def _thread_that_starts(frame: Optional[FrameType]) -> Optional[threading.Thread]:
-    """The thread that the code of that frame starts. Before Python 3.12 it has its parent's ident until it runs: the exception would be raised in
-    its first line, and the parent wait for ever for it to have started.
+    """The thread being started by the code of that frame. Before Python 3.12 it has its parent's ident
+    until it runs: the exception would kill it in its first line, and the parent wait for ever.
     """
     if sys.version_info < (3, 12):
         for _ in range(4):  # of Thread.start, Event.wait, Condition.wait, and what that calls
@@ -155,7 +160,7 @@ def interrupt(token: Union[str, bytes], level: int = 1) -> bool:
 
 
 def run_job(job: int, serve: Callable[..., Any], args: list[Any]) -> Any:
-    """Runs a call of the Go program's, on any thread: a plain one that waits for a Go function as well."""
+    """Runs a call of the Go program's: also on a plain thread, in a Go function's call."""
     context = current()
     if context is None:
         context = Context()
@@ -164,7 +169,7 @@ def run_job(job: int, serve: Callable[..., Any], args: list[Any]) -> Any:
 
 
 def interrupt_job(job: int) -> bool:
-    """Interrupts that call and those within it. False: it has not begun, or has ended. Its thread's next one is another, and is let be."""
+    """Interrupts that call and those within it. False: it has not begun, or has ended."""
     context, level = _jobs.get(job, (None, 0))
     return context is not None and context.interrupt(level, job)
 
