@@ -45,8 +45,8 @@ class Context:
         _here.context = self
 
     def run(self, serve: Callable[..., Any], args: list[Any], job: int = 0) -> Any:
-        """Runs serve(*args), open to interrupts from beginning to end, and not a moment longer. job is the
-        number of a call of the Go program's.
+        """Runs serve(*args), open to interrupts from beginning to end, and not a moment longer. job
+        is the number of a call of the Go program's.
         """
         level = self._level + 1
         try:
@@ -64,8 +64,8 @@ class Context:
         return value
 
     def interrupt(self, level: int, job: int = 0) -> bool:
-        """Raises Interrupted in the calls from that level on. False: there are none, the job has ended, or
-        it cannot be done now.
+        """Raises Interrupted in the calls from that level on. False: there are none, the job has
+        ended, or it cannot be done now.
         """
         deadline = time.monotonic() + 1.0
         while time.monotonic() < deadline:
@@ -127,8 +127,8 @@ _FILE = Context.run.__code__.co_filename
 
 
 def _thread_that_starts(frame: Optional[FrameType]) -> Optional[threading.Thread]:
-    """The thread being started by the code of that frame. Before Python 3.12 it has its parent's ident
-    until it runs: the exception would kill it in its first line, and the parent wait for ever.
+    """The thread being started by the code of that frame. Before Python 3.12 it has its parent's
+    ident until it runs: the exception would kill it in its first line, and the parent wait for ever.
     """
     if sys.version_info < (3, 12):
         for _ in range(4):  # of Thread.start, Event.wait, Condition.wait, and what that calls
