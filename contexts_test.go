@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -108,6 +109,7 @@ func TestContextsEndTogether(t *testing.T) {
 			t.Fatal(err)
 		}
 		must(t, rt, "import erlang")
+		before := runtime.NumGoroutine()
 		for range 5 {
 			ctx, cancel := context.WithCancel(t.Context())
 			result := make(chan error)
@@ -124,6 +126,9 @@ func TestContextsEndTogether(t *testing.T) {
 				}
 			}
 			works(t, rt)
+		}
+		for runtime.NumGoroutine() > before+8 { // one for each thread; those of calls and interrupts end
+			time.Sleep(time.Millisecond)
 		}
 	})
 }
