@@ -25,9 +25,23 @@
 //
 // # Calling Python from Go
 //
-// [Runtime.Exec], [Runtime.Eval] and [Runtime.Call] run on Python threads that the runtime keeps for that, as many at once as there are callers, up
-// to Options.MaxContexts. [Runtime.RunFile] runs a script on Python's main thread. Values are converted as package etf says. When the
-// context ends first, the method returns at once; the Python code runs on, and its result is dropped.
+// [Runtime.Exec], [Runtime.Eval] and [Runtime.Call] run on Python threads that the runtime keeps
+// for that, as many at once as there are callers, up to Options.MaxContexts. [Runtime.RunFile]
+// runs a script on Python's main thread. Values are converted as package etf says.
+//
+// # Contexts
+//
+// At the end of its ctx, a method returns ctx.Err() at once. A call not yet begun never begins. A
+// running one is interrupted: erlang.Interrupted, a KeyboardInterrupt, is raised in its Python
+// code, and again after a while if the code catches it. The functions it waits for end too: an
+// Erlang function is killed, a Go function's ctx is cancelled, a submitted call is cancelled. A Go
+// function's ctx is a child of the ctx of its call of Python, with values and deadline; on other
+// Python threads it ends with the runtime. An interrupt reaches no other call, however late it is.
+//
+// No interrupt reaches code in C, such as time.sleep, or a Go function without a ctx, before it
+// returns. After 5 s the thread is replaced, up to MaxContexts times; it serves again when it comes
+// back. Beyond that, and on the main thread, calls fail with [ErrBusy]. So do calls after 10 s
+// without any event, when each context waits for a function.
 //
 // # Threads
 //
@@ -42,5 +56,10 @@
 //
 // # Shutdown
 //
-// Close makes every call fail, the waiting ones included, and ends the interpreter. It waits for Python threads that are not daemons.
+// Close interrupts the Python code of the methods, makes every call fail, the waiting ones
+// included, and ends the interpreter. It waits for Python's non-daemon threads. If code outlives
+// its interrupt, Close returns [ErrNotEnded] after some seconds.
+//
+// Python shares the process with the program: a crash of Python, or of an extension module, ends
+// both. The OTP application runs Python in a process of its own instead.
 package erlpy

@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/erlpy/erlpy/internal/engine"
 	"github.com/erlpy/erlpy/internal/funcs"
@@ -23,7 +24,8 @@ type Options struct {
 	MaxFrame int
 	// MaxWorkers is how many Python threads may have a worker at once. 0 is 1024.
 	MaxWorkers int
-	// MaxContexts is how many Python threads may serve Exec, Eval and Call at once. 0 is 64.
+	// MaxContexts is how many Python threads may serve Exec, Eval and Call at once; further calls
+	// wait. 0 is 64.
 	MaxContexts int
 	// MaxNesting is how deep calls may nest on one thread. 0 is 100.
 	MaxNesting int
@@ -40,6 +42,7 @@ type Runtime struct {
 	engine *engine.Engine
 	funcs  *funcs.Registry
 	once   sync.Once
+	left   error         // of once
 	ended  chan struct{} // closed when the interpreter has ended
 }
 
@@ -72,27 +75,40 @@ func Start(ctx context.Context, o Options) (*Runtime, error) {
 	return rt, nil
 }
 
-// Register makes a Go function callable from Python as erlang.call(name, ...). A first parameter of type context.Context is not an
-// argument, but is cancelled with the call; a last result of type error, when not nil, is raised as CallError. Any other
-// parameters and results are converted as package etf says. fn runs on the calling Python thread, so any number of times at once; with a
-// context or a timeout, on a goroutine of its own. A panic in it is raised as CallError. Without a
-// context it must not end its goroutine by runtime.Goexit, as FailNow and Fatal of package testing
-// do: this ends the program. With one, it is raised as CallError.
-// A name that is registered already is replaced. It fails when fn is no function, or has a type that no term exists for.
+// Register makes a Go function callable from Python as erlang.call(name, ...). A first parameter
+// of type context.Context is not an argument: it is cancelled with the call, and a child of the
+// ctx of the surrounding Exec, Eval, Call or RunFile. A last result of type error, when not nil,
+// is raised as CallError. Any other parameters and results are converted as package etf says. fn
+// runs on the calling Python thread, so any number of times at once; with a context or a timeout, on
+// a goroutine of its own. A panic in it is raised as CallError. Without a context it must not end its
+// goroutine by runtime.Goexit, as FailNow and Fatal of package testing do: this ends the program.
+// With one, it is raised as CallError. A name in use is replaced. It fails if fn is no function, or
+// has a type without a term.
 func (rt *Runtime) Register(name string, fn any) error { return rt.engine.Register(name, fn) }
 
 // Unregister takes a name back. Calls that run already run to their end. It fails when the name is not registered.
 func (rt *Runtime) Unregister(name string) error { return rt.funcs.Unregister(name) }
 
-// Close ends Python and waits for that. Calls that wait, in Python or in Go, fail; Python threads that are not daemons are waited for,
-// as python3 does. Idempotent.
+// Close ends Python and waits for its end. Waiting calls, in Python or in Go, fail; the Python
+// code of Exec, Eval, Call and RunFile is interrupted. Python's non-daemon threads are waited for,
+// as python3 does. If code outlives its interrupt, Close returns ErrNotEnded after some seconds;
+// called again, it waits again. Idempotent.
 func (rt *Runtime) Close() error {
-	rt.once.Do(rt.engine.Close)
-	<-rt.ended
-	return nil
+	rt.once.Do(func() { rt.left = rt.engine.Close() })
+	if rt.left == nil {
+		<-rt.ended
+		return nil
+	}
+	select {
+	case <-rt.ended:
+		return nil
+	case <-time.After(rt.engine.Grace()):
+		return rt.left
+	}
 }
 
-// Exec runs statements in the namespace of __main__, on some Python thread.
+// Exec runs statements in the namespace of __main__, on some Python thread. At the end of ctx it
+// returns ctx.Err() at once, and the code is interrupted; likewise Eval, Call and RunFile.
 func (rt *Runtime) Exec(ctx context.Context, code string) error {
 	_, err := rt.do(ctx, false, "exec", nil, code)
 	return err
@@ -114,8 +130,9 @@ func (rt *Runtime) Call(ctx context.Context, module, function string, args ...an
 	return rt.do(ctx, false, "call", nil, module, function, args, map[string]any{})
 }
 
-// RunFile runs a script as __main__ on Python's main thread, with sys.argv set to path and args. It returns when the script's main
-// thread is done; a sys.exit of anything but 0 or None is a *PythonError of type SystemExit.
+// RunFile runs a script as __main__ on Python's main thread, with sys.argv set to path and args.
+// It returns when the script's main thread is done; a sys.exit of anything but 0 or None is a
+// *PythonError of type SystemExit. The script's other threads go on, also at the end of ctx.
 func (rt *Runtime) RunFile(ctx context.Context, path string, args ...string) error {
 	if _, err := os.Stat(path); err != nil {
 		return fmt.Errorf("erlpy: can't open the script: %w", err)

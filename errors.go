@@ -14,7 +14,8 @@ import (
 var (
 	ErrStarted     = cpython.ErrStarted    // this process has started a Python before
 	ErrClosed      = engine.ErrClosed      // the runtime is closed
-	ErrBusy        = engine.ErrBusy        // all Python threads for calls wait for functions that they have called
+	ErrBusy        = engine.ErrBusy        // no Python thread is left to take the call: see Contexts
+	ErrNotEnded    = engine.ErrNotEnded    // Close has not ended Python: it is in code that no interrupt ends
 	ErrGone        = engine.ErrGone        // the Python thread does not wait any more for the function that calls it back
 	ErrNoPython    = pyfind.ErrNoPython    // there is no such Python
 	ErrNoLibrary   = pyfind.ErrNoLibrary   // it has no shared library to load

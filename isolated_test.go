@@ -34,8 +34,15 @@ func isolated(t *testing.T, body func(t *testing.T)) {
 // withRuntime runs body in a process of its own with Python started, and ends that afterwards.
 func withRuntime(t *testing.T, body func(t *testing.T, rt *erlpy.Runtime)) {
 	t.Helper()
+	withOptions(t, erlpy.Options{}, body)
+}
+
+// withOptions is withRuntime with options other than the Python.
+func withOptions(t *testing.T, o erlpy.Options, body func(t *testing.T, rt *erlpy.Runtime)) {
+	t.Helper()
 	isolated(t, func(t *testing.T) {
-		rt, err := erlpy.Start(t.Context(), erlpy.Options{Python: os.Getenv("ERLPY_TEST_PYTHON")})
+		o.Python = os.Getenv("ERLPY_TEST_PYTHON")
+		rt, err := erlpy.Start(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -52,6 +52,7 @@ func TestEveryContextWaits(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer rt.Close()
+		rt.SetGrace(200 * time.Millisecond)
 		if err := rt.Register("other", func() error {
 			return rt.Exec(context.Background(), "erlang.other()")
 		}); err != nil {
@@ -63,6 +64,36 @@ func TestEveryContextWaits(t *testing.T) {
 			t.Errorf("got %v, want a CallError that names MaxContexts", err)
 		}
 		must(t, rt, "1")
+	})
+}
+
+// Slow functions are no deadlock: with every thread in one, a call waits.
+func TestSlowFunctionsInEveryContext(t *testing.T) {
+	withOptions(t, erlpy.Options{MaxContexts: 2}, func(t *testing.T, rt *erlpy.Runtime) {
+		inside, leave := make(chan struct{}, 2), make(chan struct{})
+		if err := rt.Register("slow", func() { inside <- struct{}{}; <-leave }); err != nil {
+			t.Fatal(err)
+		}
+		var callers sync.WaitGroup
+		exec := func(code string) {
+			callers.Add(1)
+			go func() {
+				defer callers.Done()
+				if err := rt.Exec(t.Context(), code); err != nil {
+					t.Errorf("%s: %v", code, err)
+				}
+			}()
+		}
+		exec("import erlang; erlang.slow()")
+		exec("import erlang; erlang.slow()")
+		<-inside
+		<-inside
+		exec("pass")
+		for rt.Waiting() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		close(leave)
+		callers.Wait()
 	})
 }
 

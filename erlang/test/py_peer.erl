@@ -10,6 +10,7 @@
 -export([chain/1, die_at/1, kill_channel_at/1]).
 -export([hang/1, fate/1, note/1, noted/1, call_python/1, eval_python/1]).
 -export([mailbox/1, mail/1, close_mailbox/1, remote_pid/1, busy/1]).
+-export([living/1]).
 -export([register/0]).
 
 %% Registers them all.
@@ -220,3 +221,8 @@ busy_until(End) ->
         true -> busy_until(End);
         false -> ok
     end.
+
+%% How many of these processes are alive.
+-spec living([term()]) -> non_neg_integer().
+living([Pids]) ->
+    length([Pid || Pid <- Pids, is_process_alive(Pid)]).

@@ -106,6 +106,7 @@ typedef struct {
  * for wake_fd, which any thread may write to. */
 typedef struct {
     uint64_t handle; /* Go's number for what it keeps of this thread; 0: nothing yet */
+    uint64_t outer;  /* of a state beside the thread's own, for a call within a call: the handle of that one; else 0 */
     erlpy_buf frame;
     int64_t wait_ns; /* longest sleep; negative: no limit */
     int64_t timeout_ns; /* of the call that begins; negative: none */

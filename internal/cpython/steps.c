@@ -276,6 +276,7 @@ erlpy_thread *steps_enter(erlpy_thread *extra, int64_t timeout_ns) {
      * may time out within a nested one: its end must not be the end of the function that waits for us. */
     if (t->busy || (t->nested > 0 && timeout_ns >= 0)) {
         thread_init(extra);
+        extra->outer = t->handle;
         t = extra;
     }
     return t;

@@ -72,6 +72,9 @@ func (t *Thread) Handle() uint64 { return uint64(t.handle) }
 // SetHandle keeps a number with the thread. As long as it is not 0, Stepper.Exit will be called at the thread's end.
 func (t *Thread) SetHandle(id uint64) { t.handle = C.uint64_t(id) }
 
+// Outer is the handle of the thread's own state, for one beside it; else 0.
+func (t *Thread) Outer() uint64 { return uint64(t.outer) }
+
 // Bytes is the thread's frame buffer, as long as its capacity. It is C memory: valid until the next Grow or the end of the step.
 func (t *Thread) Bytes() []byte {
 	return unsafe.Slice((*byte)(t.frame.p), int(t.frame.cap))

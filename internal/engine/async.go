@@ -17,6 +17,7 @@ import (
 // submission is a call that no thread waits for.
 type submission struct {
 	token uint64
+	job   *job               // that the thread's Python code ran for; nil: none
 	id    uint32             // on the node's channel; 0: it is a Go function's
 	stop  context.CancelFunc // of a Go function
 	timer *time.Timer        // nil: no timeout
@@ -56,7 +57,7 @@ func (e *Engine) submit(t *cpython.Thread) cpython.Action {
 	if err != nil {
 		return e.fail(t, err)
 	}
-	sub := &submission{token: t.Token()}
+	sub := &submission{token: t.Token(), job: e.jobOf(t)}
 	if f := e.funcs.Lookup(name); f != nil && !atom {
 		e.submitGo(sub, f, ownArgs(t, args))
 	} else if err := e.submitNode(sub, string(name), t); err != nil {

@@ -16,14 +16,15 @@ type casts struct {
 }
 
 type cast struct {
+	ctx  context.Context
 	f    *funcs.Func
 	args []byte
 }
 
-func (c *casts) add(f *funcs.Func, args []byte) {
+func (c *casts) add(ctx context.Context, f *funcs.Func, args []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.queue = append(c.queue, cast{f, args})
+	c.queue = append(c.queue, cast{ctx, f, args})
 	if !c.running {
 		c.running = true
 		go c.run()
@@ -49,6 +50,6 @@ func (c *casts) run() {
 		c.queue = c.queue[1:]
 		c.mu.Unlock()
 		// What it returns, and how it fails, is nobody's business.
-		_, _ = next.f.Call(context.Background(), next.args, nil)
+		_, _ = next.f.Call(next.ctx, next.args, nil)
 	}
 }

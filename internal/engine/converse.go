@@ -161,7 +161,7 @@ func (e *Engine) reply(t *cpython.Thread, s *session) cpython.Action {
 	case jobServer:
 		return e.jobDone(t, s)
 	case task:
-		x.task.jobDone(t)
+		x.task.end(outcomeOf(t))
 		return e.resumeTask(t, s)
 	}
 	kind := channel.OK

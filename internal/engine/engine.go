@@ -14,11 +14,13 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"runtime"
 	"sync/atomic"
+	"time"
 
 	"github.com/erlpy/erlpy/etf"
 	"github.com/erlpy/erlpy/internal/channel"
@@ -70,6 +72,9 @@ type Engine struct {
 	asyncOptions *channel.Options // nil: no node
 	state        state            // used when there is no node
 	closing      atomic.Bool
+	grace        time.Duration   // see DefaultGrace
+	life         context.Context // ends with closing
+	stop         context.CancelFunc
 }
 
 // New returns an engine that has not started Python yet: see Init.
@@ -100,7 +105,8 @@ func New(o Options) (*Engine, error) {
 			return nil, fmt.Errorf("erlpy: %s cannot be negative: %d", name, n)
 		}
 	}
-	e := &Engine{options: o, funcs: o.Funcs}
+	e := &Engine{options: o, funcs: o.Funcs, grace: DefaultGrace}
+	e.life, e.stop = context.WithCancel(context.Background())
 	if e.funcs == nil {
 		e.funcs = new(funcs.Registry)
 	}
@@ -121,7 +127,7 @@ func New(o Options) (*Engine, error) {
 	}
 	e.async.init(o.MaxAsync)
 	e.pool = worker.NewPool(worker.Options{Channel: e.channel, Max: o.MaxWorkers})
-	e.jobs.max = o.MaxContexts
+	e.jobs.init(o.MaxContexts)
 	e.state.max = o.MaxState
 	return e, nil
 }
@@ -180,6 +186,7 @@ func (e *Engine) Register(name string, fn any) error {
 // Closing implements cpython.Stepper.
 func (e *Engine) Closing() {
 	e.closing.Store(true)
+	e.stop()
 	e.jobs.close()
 	e.async.close()
 	e.pipes.close()

@@ -38,10 +38,7 @@ func (e *Engine) ServeMain(ready func(error)) {
 	if err != nil {
 		return
 	}
-	cpython.ServeMain("go", mainToken)
+	cpython.ServeMain("go", tokens[onMain])
 	cpython.Finalize()
 	e.pool.Close()
 }
-
-// Close makes every call fail from now on, the waiting ones included, and ServeMain end Python.
-func (e *Engine) Close() { cpython.Close() }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/erlpy/erlpy/etf"
 	"github.com/erlpy/erlpy/internal/cpython"
@@ -23,7 +24,7 @@ func (e *Engine) serve(t *cpython.Thread, s *session) cpython.Action {
 	}
 	switch {
 	case role == "go":
-		return e.serveJobs(t, s, token == mainToken)
+		return e.serveJobs(t, s, place(slices.Index(tokens[:], token)))
 	case e.channel == nil:
 		return e.fail(t, errNoNode)
 	}

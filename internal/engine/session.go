@@ -71,13 +71,13 @@ func (s *session) nesting() int {
 // begin and end say when a server waits for a function: from its start to its end, and not for the GIL, or to get into Go.
 func (s *session) begin() {
 	if s.server != nil {
-		s.server.inCall.Add(1)
+		s.server.calls.begin()
 	}
 }
 
 func (s *session) end() {
 	if s.server != nil {
-		s.server.inCall.Add(-1)
+		s.server.calls.end()
 	}
 }
 

@@ -95,7 +95,7 @@ func (e *Engine) begin(t *cpython.Thread, cast bool) cpython.Action {
 	if f := s.last.Lookup(e.funcs, target); f != nil && !atom {
 		switch {
 		case cast:
-			s.casts.add(f, ownArgs(t, args))
+			s.casts.add(e.life, f, ownArgs(t, args))
 			return e.done(t, nil)
 		case f.WantsContext() || t.Timeout() >= 0:
 			return e.startTask(t, s, f, ownArgs(t, args))

@@ -16,6 +16,7 @@ type goTask struct {
 	done   atomic.Bool
 	out    []byte // with room for a frame's header in front; set before done
 	err    error
+	jobs   *jobs
 	job    *job // that the thread runs; only the thread touches it
 
 	mu    sync.Mutex
@@ -31,8 +32,8 @@ func (e *Engine) startTask(t *cpython.Thread, s *session, f *funcs.Func, args []
 	if err := makeWakeFD(t); err != nil {
 		return e.fail(t, err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	g := &goTask{cancel: cancel, wake: t.WakeFD()}
+	ctx, cancel := context.WithCancel(e.contextOf(t))
+	g := &goTask{cancel: cancel, jobs: &e.jobs, wake: t.WakeFD()}
 	s.push(entry{kind: task, task: g})
 	s.begin()
 	go g.run(context.WithValue(ctx, taskKey{}, g), f, args)
@@ -66,11 +67,13 @@ func (g *goTask) give(j *job) bool {
 	return true
 }
 
-// forget takes a job back that has not begun.
-func (g *goTask) forget(j *job) {
+// forget is jobs.forget for a job given to the function's thread.
+func (g *goTask) forget(j *job) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	before := len(g.queue)
 	g.queue = without(g.queue, j)
+	return len(g.queue) < before
 }
 
 // next is the job to run now, or nil.
@@ -90,12 +93,13 @@ func (g *goTask) leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.wake = -1
-	for _, j := range append(g.queue, g.job) {
-		if j != nil {
-			j.done <- outcome{err: ErrGone}
-		}
+	for _, j := range g.queue {
+		j.finish(outcome{err: ErrGone})
 	}
-	g.queue, g.job = nil, nil
+	g.queue = nil
+	if g.job != nil {
+		g.end(outcome{err: ErrGone})
+	}
 }
 
 func (g *goTask) abandon() {
@@ -103,10 +107,12 @@ func (g *goTask) abandon() {
 	g.leave()
 }
 
-// jobDone hands over the result in the frame.
-func (g *goTask) jobDone(t *cpython.Thread) {
-	g.job.done <- outcomeOf(t)
+// end ends the thread's job.
+func (g *goTask) end(o outcome) {
+	j := g.job
 	g.job = nil
+	g.jobs.within(j, false)
+	j.finish(o)
 }
 
 func (e *Engine) resumeTask(t *cpython.Thread, s *session) cpython.Action {
@@ -122,11 +128,16 @@ func (e *Engine) resumeTask(t *cpython.Thread, s *session) cpython.Action {
 		return e.fail(t, errClosing)
 	}
 	for j := g.next(); j != nil; j = g.next() {
-		if err := t.SetFrame(j.frame); err != nil {
-			j.done <- outcome{err: err}
+		err := j.ctx.Err()
+		if err == nil {
+			err = t.SetFrame(j.frame)
+		}
+		if err != nil {
+			j.finish(outcome{err: err})
 			continue
 		}
 		g.job = j
+		g.jobs.within(j, true)
 		return cpython.Nested
 	}
 	t.WaitFor(-1, false, -1)

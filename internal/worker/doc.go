@@ -8,7 +8,7 @@
 //
 //	idle     released, its channel healthy or absent; the next Acquire takes the one released last
 //	bound    belongs to a thread
-//	retired  its channel broke, or the pool kept enough others; closed, never handed out again
+//	retired  its channel broke, or it had no use for long; closed, never handed out again
 //
 // A bound worker whose channel broke stays bound: [Worker.Drop] closes the channel, and the next call opens another by
 // [Worker.Connect]. In the figures of [Stats] that is a retirement too, of the channel and the handler behind it.

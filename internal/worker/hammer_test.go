@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/erlpy/erlpy/internal/worker"
 )
@@ -16,7 +17,7 @@ func TestHammer(t *testing.T) {
 		limit   = 24
 	)
 	n := startNode(t)
-	p := worker.NewPool(worker.Options{Channel: n.options, Max: limit, Idle: 8})
+	p := worker.NewPool(worker.Options{Channel: n.options, Max: limit, Keep: 8, Linger: time.Millisecond})
 	var owners sync.Map // worker -> *atomic.Int32: how many threads think that it is theirs
 	var done, refused atomic.Uint64
 	stop := make(chan struct{})
@@ -30,7 +31,7 @@ func TestHammer(t *testing.T) {
 				return
 			default:
 			}
-			if s := p.Stats(); s.Idle+s.Bound > limit || s.Idle > 8 {
+			if s := p.Stats(); s.Idle+s.Bound > limit {
 				t.Errorf("too many workers: %+v", s)
 				return
 			}
@@ -99,7 +100,7 @@ func TestHammer(t *testing.T) {
 
 // TestHammerIDs creates and retires workers without channels, so that slots are reused all the time.
 func TestHammerIDs(t *testing.T) {
-	p := worker.NewPool(worker.Options{Max: 16, Idle: 1})
+	p := worker.NewPool(worker.Options{Max: 16, Keep: 1, Linger: time.Microsecond})
 	var seen sync.Map
 	var threads sync.WaitGroup
 	gate := make(chan struct{})

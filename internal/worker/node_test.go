@@ -102,6 +102,13 @@ func (n *node) handle(conn net.Conn) {
 	}
 }
 
+// ended is how many have said goodbye.
+func (n *node) ended() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.byes
+}
+
 // kill closes every connection, as the death of the node would.
 func (n *node) kill() {
 	n.mu.Lock()

@@ -5,12 +5,19 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/erlpy/erlpy/internal/channel"
 )
 
 // DefaultMax is the number of workers that may live at once, unless configured.
 const DefaultMax = 1024
+
+// DefaultKeep idle workers stay for good, others for DefaultLinger after their last use.
+const (
+	DefaultKeep   = 16
+	DefaultLinger = 5 * time.Second
+)
 
 // ErrClosed is the answer of a closed pool.
 var ErrClosed = errors.New("the worker pool is closed")
@@ -27,7 +34,8 @@ func (e *LimitError) Error() string {
 type Options struct {
 	Channel *channel.Options // how workers connect; nil: there is no node
 	Max     int              // workers alive, bound and idle; 0 is DefaultMax
-	Idle    int              // workers kept while idle; 0 is Max
+	Keep    int              // workers kept for good while idle; 0 is DefaultKeep
+	Linger  time.Duration    // how long others are kept; 0 is DefaultLinger
 }
 
 // Pool owns the workers. Its methods may be called from any goroutine or thread.
@@ -39,6 +47,8 @@ type Pool struct {
 	made   uint64               // workers so far: the last one's ID
 	alive  map[*Worker]struct{} // bound and idle
 	idle   []*Worker            // the one released last at the end
+	least  int                  // of idle, since the last trim
+	timed  bool                 // the next trim is to come
 	past   Stats                // of what is gone: retired workers, closed channels
 }
 
@@ -47,8 +57,11 @@ func NewPool(o Options) *Pool {
 	if o.Max <= 0 {
 		o.Max = DefaultMax
 	}
-	if o.Idle <= 0 || o.Idle > o.Max {
-		o.Idle = o.Max
+	if o.Keep <= 0 {
+		o.Keep = DefaultKeep
+	}
+	if o.Linger <= 0 {
+		o.Linger = DefaultLinger
 	}
 	return &Pool{options: o, alive: make(map[*Worker]struct{})}
 }
@@ -65,6 +78,7 @@ func (p *Pool) Acquire() (*Worker, error) {
 		w := p.idle[n-1]
 		p.idle[n-1] = nil
 		p.idle = p.idle[:n-1]
+		p.least = min(p.least, n-1)
 		w.state = bound
 		return w, nil
 	}
@@ -77,8 +91,9 @@ func (p *Pool) Acquire() (*Worker, error) {
 	return w, nil
 }
 
-// Release gives a worker back at the end of its thread, with no answer outstanding on it. It becomes idle, or is retired
-// when its channel is not healthy, or when the pool keeps enough others. To release a worker that is not bound does nothing.
+// Release gives a worker back at the end of its thread, with no answer outstanding on it. It
+// becomes idle, or is retired when its channel is not healthy. Releasing an unbound worker does
+// nothing.
 func (p *Pool) Release(w *Worker) {
 	reusable := w.reusable()
 	p.mu.Lock()
@@ -86,15 +101,41 @@ func (p *Pool) Release(w *Worker) {
 		p.mu.Unlock()
 		return
 	}
-	if reusable && !p.closed && len(p.idle) < p.options.Idle {
+	if reusable && !p.closed {
 		w.state = idle
 		p.idle = append(p.idle, w)
+		p.trimLater()
 		p.mu.Unlock()
 		return
 	}
 	old := p.remove(w)
 	p.mu.Unlock()
 	hangUp(old)
+}
+
+// trimLater schedules a trim if there are more idle workers than Keep. With p.mu held.
+func (p *Pool) trimLater() {
+	if len(p.idle) > p.options.Keep && !p.timed {
+		p.timed = true
+		p.least = len(p.idle)
+		time.AfterFunc(p.options.Linger, p.trim)
+	}
+}
+
+// trim retires the workers idle since the last trim, beyond Keep. The last released is the first
+// to be bound again, so these are the first p.least.
+func (p *Pool) trim() {
+	p.mu.Lock()
+	p.timed = false
+	var old []*channel.Channel
+	for n := p.least - p.options.Keep; n > 0 && len(p.idle) > p.options.Keep; n-- {
+		old = append(old, p.remove(p.idle[0]))
+	}
+	p.trimLater()
+	p.mu.Unlock()
+	for _, c := range old {
+		hangUp(c)
+	}
 }
 
 // Retire closes the worker's channel and forgets the worker. To retire one twice does nothing more.
@@ -112,6 +153,7 @@ func (p *Pool) remove(w *Worker) *channel.Channel {
 	}
 	if w.state == idle {
 		p.idle = slices.DeleteFunc(p.idle, func(x *Worker) bool { return x == w })
+		p.least = min(p.least, len(p.idle))
 	}
 	w.state = retired
 	delete(p.alive, w)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/erlpy/erlpy/internal/channel"
 	"github.com/erlpy/erlpy/internal/worker"
@@ -72,15 +73,62 @@ func TestMax(t *testing.T) {
 	acquire(t, p)
 }
 
-func TestIdleLimit(t *testing.T) {
-	p := worker.NewPool(worker.Options{Idle: 1})
-	a, b := acquire(t, p), acquire(t, p)
-	p.Release(a)
-	p.Release(b)
-	checkStats(t, p, worker.Stats{Idle: 1, Retired: 1})
-	if w := acquire(t, p); w != a {
-		t.Errorf("worker %d is kept, not %d", w.ID, a.ID)
+// Of a burst of threads only some workers stay, once nothing has wanted more for a while; their
+// connections end.
+func TestIdleWorkersEnd(t *testing.T) {
+	n := startNode(t)
+	p := worker.NewPool(worker.Options{Channel: n.options, Keep: 2, Linger: time.Millisecond})
+	defer p.Close()
+	var burst []*worker.Worker
+	for range 20 {
+		w := acquire(t, p)
+		connect(t, w)
+		burst = append(burst, w)
 	}
+	for _, w := range burst {
+		p.Release(w)
+	}
+	for p.Stats().Idle > 2 {
+		time.Sleep(time.Millisecond)
+	}
+	checkStats(t, p, worker.Stats{Idle: 2, Retired: 18})
+	for n.ended() < 18 {
+		time.Sleep(time.Millisecond)
+	}
+	// The ones released last stay.
+	if w := acquire(t, p); w != burst[19] || w.Channel().FD() == -1 {
+		t.Errorf("worker %d is kept, or without its channel, want %d", w.ID, burst[19].ID)
+	}
+}
+
+// Workers in use again and again stay, however many they are.
+func TestChurnKeepsWorkers(t *testing.T) {
+	p := worker.NewPool(worker.Options{Keep: 2, Linger: time.Hour}) // the test trims itself
+	burst := func(n int) {
+		var list []*worker.Worker
+		for range n {
+			list = append(list, acquire(t, p))
+		}
+		for _, w := range list {
+			p.Release(w)
+		}
+	}
+	burst(64)
+	for range 3 {
+		burst(64)
+		p.Trim()
+		checkStats(t, p, worker.Stats{Idle: 64})
+	}
+	for range 3 {
+		burst(32)
+		p.Trim()
+	}
+	checkStats(t, p, worker.Stats{Idle: 34, Retired: 30})
+	p.Trim()
+	p.Trim()
+	checkStats(t, p, worker.Stats{Idle: 2, Retired: 62})
+	burst(64)
+	checkStats(t, p, worker.Stats{Idle: 64, Retired: 62})
 }
 
 func TestIDs(t *testing.T) {

@@ -21,9 +21,14 @@ OWN = "<erlpy>/"
 
 def dispatch(target: str, args: list[Any]) -> Any:
     """Serves one call. Raises whatever the code that it runs raises."""
+    job = 0
+    if target == "job":
+        job, target, args = args
     serve = _TARGETS.get(target)
     if serve is None:
         raise Error(f"a call of an unknown kind: {target!r}")
+    if job:
+        return _contexts.run_job(job, serve, args)
     context = _contexts.current()
     return serve(*args) if context is None else context.run(serve, args)
 
@@ -91,6 +96,7 @@ _TARGETS: dict[str, Callable[..., Any]] = {
     "drop": _run.drop,
     "start_context": _contexts.start,
     "interrupt": _contexts.interrupt,
+    "interrupt_job": _contexts.interrupt_job,
     "logging": _logs.configure,
     "memory": _memory.memory,
     "gc": _memory.collect,

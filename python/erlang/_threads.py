@@ -13,8 +13,8 @@ _own: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
 def start(name: str, target: Callable[..., Any], *args: Any) -> threading.Thread:
     thread = threading.Thread(target=target, args=args, name=name, daemon=True)
-    _own.add(thread)
     thread.start()
+    _own.add(thread)  # which can be joined from now on
     return thread
 
 

@@ -6,7 +6,7 @@ import threading
 
 import erlang
 import pytest
-from together import BOUND, alive, in_threads, settled
+from together import BOUND, alive, eventually, in_threads, settled
 
 
 @pytest.fixture(autouse=True)
@@ -113,3 +113,20 @@ def test_a_call_in_a_destructor_of_a_thread_local() -> None:
     in_threads(8, work)
     settled()
     assert answers == [8] * 8
+
+
+def test_most_workers_of_a_burst_end_after_a_while(peer: str) -> None:
+    """A few are kept. So are their handlers; the others' are gone."""
+    together = threading.Barrier(200)
+
+    def work(_: int) -> object:
+        who = erlang.call("whoami")
+        together.wait()
+        return who
+
+    handlers = in_threads(200, work)
+    settled()
+    assert erlang.stats()["idle"] >= 200 - BOUND
+    eventually(lambda: erlang.stats()["idle"] <= 16, "16 workers idle", 60)
+    if peer == "beam":
+        eventually(lambda: erlang.call("living", handlers) <= 16, "the handlers of 16 workers alive", 60)
