@@ -2,8 +2,8 @@
 %% processes of their own ({@link py_submitted}).
 %%
 %% A special process, as {@link py_handler}; it runs no function itself. It never blocks on its
-%% socket either way, so a program that does not read its answers can still cancel its calls;
-%% meanwhile no further function is started.
+%% socket either way: a program with unread answers can still cancel its calls. Meanwhile no further
+%% function is started.
 -module(py_async).
 
 -export([run/2]).
@@ -19,31 +19,31 @@
     context :: py_submitted:context(),
     backlog :: py_backlog:backlog(),
     batches :: py_batches:batches(),
-    %% The answers of the processes whose batches are not split, the youngest first: they are sent
-    %% together. Apart from `batches', since this is what changes with every call.
+    %% The answers of the processes with unsplit batches, the youngest first, to be sent together.
+    %% They stand apart from `batches' because this map changes with every call.
     kept = #{} :: #{pid() => [py_batch:answer()]},
     max_queued :: pos_integer(),
     answered = 0 :: non_neg_integer(),
-    %% The message that says when to read on: the socket's, or while too much is queued a timer's.
+    %% The awaited message to read on: the socket's, or a timer's while too much is queued.
     reading = none :: none | reference() | {paused, reference()},
     %% Frames to be sent, and their size.
     out = [] :: iolist(),
     size = 0 :: non_neg_integer(),
-    %% The message that says when the socket takes the rest of what was sent, that rest, and its size.
+    %% The awaited message to write on, the rest to be written, and its size.
     writing = none :: none | {reference(), iodata(), non_neg_integer()}
 }).
 
-%% So many frames or messages are dealt with before the others get their turn, and what has to be sent is sent.
+%% The frames, or messages, until the others have their turn and answers are written.
 -define(TURN, 64).
-%% So many bytes are worth a system call of their own.
+%% The bytes worth a system call of their own.
 -define(BATCH, 16#10000).
-%% After so many ms a batch is split.
+%% The milliseconds until a batch is split.
 -define(SOON, 1).
-%% While too much is queued, so many bytes are read each time after so many ms. This finds the
-%% cancel frames behind them, and the end of the program.
+%% The bytes read at a time while too much is queued, and the milliseconds in between. Reading on
+%% finds cancel frames, and the end of the program.
 -define(TRICKLE, 16#10000).
 -define(PAUSE, 100).
-%% A call may keep so many bytes that are not its own.
+%% The bytes of other frames a payload may keep in memory.
 -define(SPARE, 16#4000).
 
 %% @doc Serves a channel that is through with the handshake. The process becomes its own.
@@ -64,8 +64,8 @@ run(Parent, Channel) ->
         max_queued = py_settings:get(max_queued_bytes)
     }).
 
-%% Waits without end for the socket's message, which comes at the latest when the program at its
-%% other end dies, or for the pause to end.
+%% Waits for the socket or for the end of the pause. Cannot hang: the program's death closes the
+%% socket.
 -spec loop(#state{}) -> no_return().
 loop(#state{reading = none} = State) ->
     messages(0, ?TURN, frames(?TURN, State));
@@ -86,7 +86,7 @@ messages(_Timeout, 0, State) ->
 messages(Timeout, Left, #state{context = #{tag := Tag}, kept = Kept} = State) ->
     receive
         {Tag, Worker, Answer} when is_map_key(Worker, Kept) ->
-            %% Does not count: these are no more than the calls of the batches that run.
+            %% Not counted: the calls of the running batches bound them.
             #{Worker := Answers} = Kept,
             messages(0, Left, State#state{kept = Kept#{Worker := [Answer | Answers]}});
         {system, {Pid, _} = From, Request} when is_pid(Pid) ->
@@ -97,8 +97,8 @@ messages(Timeout, Left, #state{context = #{tag := Tag}, kept = Kept} = State) ->
         loop(flush(State))
     end.
 
-%% A registered function can find this process and send it anything. Messages that
-%% count bear a reference that functions do not have; the others are logged.
+%% A registered function can find this process and send it anything. Messages of the channel's own
+%% processes bear a tag unknown to functions; all others are logged.
 -spec message(term(), #state{}) -> #state{}.
 message({Tag, Worker, Answer}, #state{context = #{tag := Tag}, backlog = Backlog} = State) ->
     case py_backlog:key(Worker, Backlog) of
@@ -165,7 +165,7 @@ trickle(Bytes, State) ->
 too_much(#state{max_queued = Max} = State) ->
     queued(State) > Max.
 
-%% The payloads of the calls under way, and the answers that Python has not read.
+%% The bytes of the payloads of calls under way, and of answers not yet written.
 -spec queued(#state{}) -> non_neg_integer().
 queued(#state{backlog = Backlog, size = Size, writing = Writing}) ->
     Unread = case Writing of none -> 0; {_, _, Rest} -> Rest end,
@@ -201,8 +201,8 @@ frame({bye, _, _}, State) ->
 frame({Kind, Id, _}, State) ->
     stop({unexpected_frame, Kind, Id}, State).
 
-%% A payload is a part of what was read at once. One that is small beside it is copied, lest it keep
-%% all of that for as long as its call is under way; one that has to wait, sooner.
+%% Copies a payload out of the buffer it was read in, if the buffer is much larger or the call has
+%% to wait: the payload would keep the whole buffer in memory until its call is over.
 -spec own(binary(), #state{}) -> binary().
 own(Payload, #state{backlog = Backlog}) ->
     Beside = binary:referenced_byte_size(Payload) - 2 * byte_size(Payload),
@@ -218,8 +218,8 @@ unused(Id, #state{batches = Batches, backlog = Backlog} = State) ->
         false -> State
     end.
 
-%% Builtins do not wait: that a function is killed, or a message sent, may be what all functions that
-%% run are waiting for.
+%% Builtins do not wait: all running functions may be waiting for a message, or for a process to be
+%% killed.
 -spec add(py_backlog:key(), binary(), #state{}) -> #state{}.
 add(Key, Payload, #state{backlog = Backlog, context = Context} = State) ->
     Size = byte_size(Payload),
@@ -249,7 +249,7 @@ cancel(Key, #state{backlog = Backlog} = State) ->
             State#state{backlog = Backlog1}
     end.
 
-%% Starts what may run. While Python does not take its answers, nothing.
+%% Starts calls while there are places. Starts nothing while answers cannot be written.
 -spec start(#state{}) -> #state{}.
 start(#state{writing = none, backlog = Backlog} = State) ->
     case py_backlog:next(Backlog) of
@@ -301,7 +301,7 @@ split(Worker, #state{batches = Batches, backlog = Backlog} = State) ->
     {Frames, Calls, Progress, Batches1} = py_batches:split(Id, Answers, Batches),
     over(Progress, Id, queue_first(Calls, batch_out(Id, Frames, State1#state{batches = Batches1}))).
 
-%% A process has ended that had something to answer, or whose answers have not been sent.
+%% A process has ended before its call was answered, or with answers kept here.
 -spec ended(py_backlog:key(), [py_batch:answer()], term(), #state{}) -> #state{}.
 ended(Cast, [], normal, State) when is_reference(Cast) ->
     State;

@@ -1,5 +1,4 @@
-%% @doc The calls of one async channel: those under way, and those that wait for a place. Pure;
-%% {@link py_async} acts on it.
+%% @doc The calls of one async channel, running and waiting. Pure; {@link py_async} acts on it.
 %%
 %% Registered functions run in at most `max' processes at once and wait in order of arrival. A
 %% builtin (PROTOCOL.md, section 4) needs no place: it ends soon, and a function may wait for it.
@@ -9,7 +8,7 @@
 -export([workers/1, bytes/1, full/1, counts/1]).
 -export_type([backlog/0, key/0, work/0]).
 
-%% The id of a call or a batch, that of a call of a batch, or a reference that stands for a cast.
+%% The id of a call or a batch, the place of a call in a batch, or a reference for a cast.
 -type key() :: py_frame:id() | {py_frame:id(), py_batch:index()} | reference().
 %% A call's payload, or a batch.
 -type work() :: binary() | py_batch:batch().
@@ -19,12 +18,12 @@
 -record(backlog, {
     max :: pos_integer(),
     calls = #{} :: #{key() => call()},
-    %% Each entry has a number of its own, so that a key used again is not taken for the cancelled
-    %% call before it.
+    %% Each entry has a number of its own: a key may be used again while its cancelled call stands
+    %% here.
     queue = queue:new() :: queue:queue({key(), Number :: integer()}),
     number = 0 :: non_neg_integer(),
     waiting = 0 :: non_neg_integer(),
-    %% Entries of the queue whose calls are cancelled.
+    %% Entries of cancelled calls in the queue.
     stale = 0 :: non_neg_integer(),
     %% A cancelled process counts until it has ended.
     workers = #{} :: #{pid() => {function | builtin, key() | cancelled}},
@@ -68,7 +67,7 @@ wait(Key, Work, Size, In, #backlog{calls = Calls, queue = Queue, number = Number
         bytes = Backlog#backlog.bytes + Size
     }.
 
-%% @doc Adds a builtin, which that process runs already.
+%% @doc Adds a builtin, already running in the process.
 -spec run(key(), Size :: non_neg_integer(), pid(), backlog()) -> backlog().
 run(Key, Size, Worker, #backlog{calls = Calls, workers = Workers, bytes = Bytes} = Backlog) ->
     Backlog#backlog{
@@ -94,7 +93,7 @@ next(#backlog{calls = Calls, queue = Queue, stale = Stale} = Backlog) ->
             {none, Backlog}
     end.
 
-%% @doc The call that {@link next/1} gave runs in that process.
+%% @doc Notes the process of a call from {@link next/1}.
 -spec started(key(), pid(), backlog()) -> backlog().
 started(Key, Worker, #backlog{calls = Calls, workers = Workers} = Backlog) ->
     #{Key := {waiting, _, Size, _}} = Calls,
@@ -105,7 +104,7 @@ started(Key, Worker, #backlog{calls = Calls, workers = Workers} = Backlog) ->
         functions = Backlog#backlog.functions + 1
     }.
 
-%% @doc The call that a process runs. `error': that call is over, or cancelled.
+%% @doc The call of a process. `error': it is over, or cancelled.
 -spec key(pid(), backlog()) -> {ok, key()} | error.
 key(Worker, #backlog{workers = Workers}) ->
     case Workers of
@@ -120,7 +119,7 @@ over(Key, #backlog{calls = Calls, bytes = Bytes} = Backlog) ->
     {{running, Size, Worker}, Rest} = maps:take(Key, Calls),
     vacate(Worker, Backlog#backlog{calls = Rest, bytes = Bytes - Size}).
 
-%% @doc A process has ended. Gives its call, unless that was over or cancelled before.
+%% @doc A process has ended. Gives its call, unless over or cancelled before.
 -spec ended(pid(), backlog()) -> {ok, key(), backlog()} | {none, backlog()}.
 ended(Worker, Backlog) ->
     case key(Worker, Backlog) of
@@ -152,7 +151,7 @@ cancel(Key, #backlog{calls = Calls, workers = Workers, bytes = Bytes} = Backlog)
             {ok, Backlog}
     end.
 
-%% Keeps the queue within twice what waits, for a constant cost per cancelled call.
+%% Keeps the queue within twice the waiting calls, for a constant cost per cancelled call.
 -spec sweep(backlog()) -> backlog().
 sweep(#backlog{stale = Stale, waiting = Waiting} = Backlog) when Stale < ?SWEEP; Stale =< Waiting ->
     Backlog;

@@ -1,4 +1,5 @@
-%% @doc The payload of a `calls' frame (PROTOCOL.md, section 4.1), and the frames that answer it. Pure.
+%% @doc The payload of a `calls' frame (PROTOCOL.md, section 4.1), and the frames of its answers.
+%% Pure.
 -module(py_batch).
 
 -export([new/2, id/1, name/1, count/1, payload/1, calls/2, frames/2, room/0]).
@@ -46,7 +47,8 @@ count(#batch{count = Count}) -> Count.
 -spec payload(batch()) -> binary().
 payload(#batch{payload = Payload}) -> Payload.
 
-%% @doc The calls from that one on, each with the payload that it would have had in a frame of its own.
+%% @doc The calls from that one on, each with the payload that it would have had in a frame of its
+%% own.
 -spec calls(index(), batch()) -> [{index(), binary()}].
 calls(From, #batch{count = Count}) when From > Count ->
     [];

@@ -1,14 +1,14 @@
-%% @doc The batches of one async channel (PROTOCOL.md, section 4.1) that are not answered in full.
+%% @doc The unfinished batches of one async channel (PROTOCOL.md, section 4.1).
 %% {@link py_async} acts on it.
 %%
 %% One process runs the calls of a batch one after the other: a tenth of the cost of a process each.
 %% It claims each call by a counter before it begins it, and sends each answer to the channel at
 %% once. A process's messages arrive in order and before the news of its end, so no answer is lost
-%% with the process, and the last claim says which call it was in.
+%% with the process, and the last claim tells the call it died in.
 %%
 %% A batch is split at most once: when its process has been at it for some time, or has ended. The
-%% channel then claims all that has not begun. So every call belongs to that process, up to the last
-%% one that it claimed, or has a process of its own, whenever the split comes.
+%% channel then claims the rest. So every call belongs to the batch's process, up to its last claim,
+%% or has a process of its own, whenever the split comes.
 -module(py_batches).
 
 -export([new/1, is_key/2, count/1, add/2, start/2, claim/2, split/3, answer/3, ended/4, single/4, cancel/2]).
@@ -22,24 +22,24 @@
     %% Until the batch is split.
     batch :: py_batch:batch() | split,
     claims = none :: none | claims(),
-    %% The calls from `next' to `last' are those that the process has to answer yet. Until the split
-    %% `next' is 1: its answers are kept elsewhere.
+    %% The process's unanswered calls are `next' to `last'. Until the split `next' is 1: py_async
+    %% keeps the answers.
     next = 1 :: py_batch:index(),
     last :: non_neg_integer(),
-    %% The calls that have a process of their own and are not answered.
+    %% Unanswered calls with a process of their own.
     single = 0 :: non_neg_integer()
 }).
 
 -record(batches, {
     max_frame :: pos_integer(),
     entries = #{} :: #{py_frame:id() => #entry{}},
-    %% Functions that take their time, and how many of their calls go without a batch.
+    %% Slow functions, each with the number of its next calls to go without a batch.
     slow = #{} :: #{Name :: binary() => Calls :: pos_integer()},
     answers = 0 :: non_neg_integer()
 }).
 
 -opaque batches() :: #batches{}.
-%% Calls that need a process each.
+%% Calls to be given a process each.
 -type calls() :: [{{py_frame:id(), py_batch:index()}, Payload :: binary()}].
 
 %% Whether the process has more to answer.
@@ -77,7 +77,7 @@ add(Batch, #batches{slow = Slow} = Batches) ->
             {together, put(Id, Entry, Batches)}
     end.
 
-%% @doc The counter for the process that is about to begin.
+%% @doc The counter for the process about to begin.
 -spec start(py_frame:id(), batches()) -> {claims(), batches()}.
 start(Id, #batches{entries = Entries} = Batches) ->
     #{Id := Entry} = Entries,
@@ -90,7 +90,7 @@ claim(Index, Claims) ->
     atomics:add_get(Claims, 1, 1) =:= Index.
 
 %% @doc The process has had its time. Its answers so far, the youngest first, are sent; the calls
-%% that it has not begun are given out.
+%% not begun are given out.
 -spec split(py_frame:id(), [py_batch:answer()], batches()) -> {iodata(), calls(), progress(), batches()}.
 split(Id, Kept, #batches{entries = Entries, slow = Slow} = Batches) ->
     #{Id := #entry{batch = Batch} = Entry} = Entries,
@@ -106,8 +106,8 @@ answer(Id, Answer, #batches{entries = Entries} = Batches) ->
     {Frames, Entry1, Batches1} = send(Id, [Answer], Entry, Batches),
     {Frames, progress(Entry1), Batches1}.
 
-%% @doc The process has ended for that reason: is through, or has left the rest to others, or has
-%% died in a call, which failed with it. These are its answers that have not been sent.
+%% @doc The process has ended: it is through, or leaves the rest to others, or has died in a call.
+%% The call fails with that reason. Given are its answers not yet sent, the youngest first.
 -spec ended(py_frame:id(), [py_batch:answer()], term(), batches()) -> {iodata(), calls(), batches()}.
 ended(Id, Kept, Reason, #batches{entries = Entries, max_frame = MaxFrame} = Batches) ->
     #{Id := Entry} = Entries,
@@ -123,7 +123,7 @@ ended(Id, Kept, Reason, #batches{entries = Entries, max_frame = MaxFrame} = Batc
     {Frames, _, Batches1} = send(Id, Kept1, Entry1, Batches),
     {Frames, Calls, Batches1}.
 
-%% @doc The answer of a call that had a process of its own.
+%% @doc The answer of a call with a process of its own.
 -spec single(py_frame:id(), py_batch:index(), {ok | error, binary()} | {exit, term()}, batches()) ->
     {iodata(), batches()}.
 single(Id, Index, {exit, Reason}, #batches{max_frame = MaxFrame} = Batches) ->
@@ -133,7 +133,7 @@ single(Id, Index, {Kind, Payload}, #batches{entries = Entries, answers = Answers
     {py_batch:frames(Id, [{Index, Kind, Payload}]),
      put(Id, Entry#entry{single = Single - 1}, Batches#batches{answers = Answers + 1})}.
 
-%% @doc Forgets a batch, if there is one of that id: the calls of it that may be under way.
+%% @doc Forgets a batch, if there is one of that id. Gives all calls to be cancelled.
 -spec cancel(py_frame:id(), batches()) -> {[py_backlog:key()], batches()}.
 cancel(Id, #batches{entries = Entries} = Batches) ->
     case maps:take(Id, Entries) of
@@ -143,7 +143,7 @@ cancel(Id, #batches{entries = Entries} = Batches) ->
             {[Id], Batches}
     end.
 
-%% The calls that have begun stay with the process, the others are given out: once.
+%% Leaves the begun calls to the process and gives out the others, once.
 -spec take_over(py_frame:id(), #entry{}) -> {#entry{}, calls()}.
 take_over(_Id, #entry{batch = split} = Entry) ->
     {Entry, []};
@@ -159,7 +159,7 @@ give_out(Claimed, Id, #entry{batch = Batch, count = Count} = Entry) ->
 progress(#entry{next = Next, last = Last}) when Next > Last -> over;
 progress(#entry{}) -> running.
 
-%% The answer of a call whose process has ended, for that reason.
+%% The answer of a call after the death of its process.
 -spec died(term(), pos_integer()) -> {ok | error, binary()}.
 died(Reason, MaxFrame) ->
     py_function:answer({error, py_failure:raised(exit, Reason, [])}, MaxFrame, py_batch:room()).

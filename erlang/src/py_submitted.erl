@@ -23,7 +23,7 @@
     last = none :: py_registry:last()
 }).
 
-%% The words that a call of a small function leaves on the heap, and the most calls to make room for.
+%% The garbage of a call of a small function, in words, and the most calls to make room for.
 -define(GARBAGE, 64).
 -define(ROOMY, 128).
 
@@ -55,7 +55,7 @@ spawn_for(#{tag := Tag}, Fun, Options) ->
     {Pid, _} = spawn_opt(Fun, [{monitor, [{tag, Tag}]} | py_function:limits() ++ Options]),
     Pid.
 
-%% @doc Ends the processes of a channel that was killed, and so could not end them.
+%% @doc Ends the processes of a killed channel.
 -spec guard(Channel :: pid()) -> pid().
 guard(Channel) ->
     spawn(fun() ->
@@ -115,8 +115,8 @@ run(Index, [Arg | Args], #work{context = Context, claims = Claims, name = Name} 
             ok
     end.
 
-%% Whether the process is as good as new. What it is linked to might end it, and a message be taken
-%% for another, in the midst of a call that has nothing to do with either.
+%% Whether the process is as good as new. A link left behind might end a later call, and a message
+%% be taken for one of its own. A timer or a helper left behind is not seen.
 -spec clean() -> boolean().
 clean() ->
     _ = get() =:= [] orelse erase(),
