@@ -14,6 +14,7 @@
     max_workers := pos_integer(),
     max_nesting := pos_integer(),
     max_async := pos_integer(),
+    max_submitted_bytes := pos_integer(),
     max_frame := pos_integer(),
     poll := non_neg_integer(),
     socket := undefined | string(),
@@ -75,6 +76,7 @@ defaults() ->
         max_workers => 1024,
         max_nesting => 100,
         max_async => 1000,
+        max_submitted_bytes => 64 * 1024 * 1024,
         max_frame => 64 * 1024 * 1024,
         poll => 25,
         socket => undefined,
@@ -86,7 +88,8 @@ defaults() ->
 -spec wrong(atom(), term()) -> ok | string().
 wrong(Name, Value) when Name =:= hosts; Name =:= poll ->
     unless(is_integer(Value) andalso Value >= 0, "an integer from 0");
-wrong(Name, Value) when Name =:= contexts; Name =:= max_contexts; Name =:= max_workers; Name =:= max_nesting; Name =:= max_async ->
+wrong(Name, Value) when Name =:= contexts; Name =:= max_contexts; Name =:= max_workers; Name =:= max_nesting; Name =:= max_async;
+                       Name =:= max_submitted_bytes ->
     unless(is_integer(Value) andalso Value >= 1, "an integer from 1");
 wrong(max_frame, Value) ->
     unless(is_integer(Value) andalso Value >= ?LEAST_FRAME andalso Value =< 16#FFFFFFFF, "an integer from 65536 to 4294967295");

@@ -14,16 +14,24 @@ static int encode_tuple_call(erlpy_buf *b, utf8 name, PyObject *args) {
     return put_u8(b, T_NIL);
 }
 
-PyObject *pipeline_submit(utf8 name, PyObject *args, uint64_t token, int64_t timeout_ns) {
+static PyObject *start(utf8 name, PyObject *args, uint64_t token, int64_t timeout_ns, int event) {
     erlpy_thread extra, *t = steps_enter(&extra, -1);
     if (t == NULL) return NULL;
     t->timeout_ns = timeout_ns;
     t->token = token;
     erlpy_buf b = steps_take_frame(t);
     int ok = encode_tuple_call(&b, name, args) == 0;
-    PyObject *result = steps_go_on(t, b, ok, ERLPY_EV_SUBMIT);
+    PyObject *result = steps_go_on(t, b, ok, event);
     steps_leave(t, &extra);
     return result;
+}
+
+PyObject *pipeline_submit(utf8 name, PyObject *args, uint64_t token, int64_t timeout_ns) {
+    return start(name, args, token, timeout_ns, ERLPY_EV_SUBMIT);
+}
+
+PyObject *pipeline_offer(utf8 name, PyObject *args, uint64_t token, int64_t timeout_ns) {
+    return start(name, args, token, timeout_ns, ERLPY_EV_OFFER);
 }
 
 PyObject *pipeline_cancel(uint64_t token) {
@@ -53,7 +61,8 @@ static int append(PyObject *list, PyObject *o) {
 static int append_completion(PyObject *list, const uint8_t *p, size_t len) {
     PyObject *value = decode_payload(p + ERLPY_COMPLETION, len);
     int ok = p[8] && value != NULL;
-    if (value == NULL) value = undecodable();
+    /* What is no Exception is not about the value: it was raised in this thread from outside. The batch comes again. */
+    if (value == NULL && py.PyErr_ExceptionMatches(py.PyExc_Exception)) value = undecodable();
     if (append(list, py.PyLong_FromUnsignedLongLong((uint64_t)get_u32(p) << 32 | get_u32(p + 4))) == 0 &&
         append(list, own(ok ? py._Py_TrueStruct : py._Py_FalseStruct)) == 0)
         return append(list, value);
@@ -61,16 +70,10 @@ static int append_completion(PyObject *list, const uint8_t *p, size_t len) {
     return -1;
 }
 
-PyObject *pipeline_reap(void) {
-    erlpy_thread extra, *t = steps_enter(&extra, -1);
-    if (t == NULL) return NULL;
-    t->busy = 1;
-    int action = steps_run(t, ERLPY_EV_REAP);
-    t->busy = 0;
-    PyObject *list = NULL;
-    if (action == ERLPY_ACT_CLOSED) {
-        list = own_none();
-    } else if (action >= 0 && (list = py.PyList_New(0)) != NULL) {
+/* The completions in the thread's frame as a list, or NULL with an exception set. */
+static PyObject *batch(erlpy_thread *t) {
+    PyObject *list = py.PyList_New(0);
+    if (list != NULL) {
         erlpy_buf b = steps_take_frame(t);
         size_t len;
         for (const uint8_t *p = b.p + ERLPY_HEADER; list != NULL && p < b.p + b.len; p += ERLPY_COMPLETION + len) {
@@ -82,6 +85,33 @@ PyObject *pipeline_reap(void) {
         }
         steps_give_back(t, b);
     }
-    steps_leave(t, &extra);
     return list;
+}
+
+/* Appends all of more, taken over, which may be NULL, or nothing. */
+static int extend(PyObject *list, PyObject *more) {
+    PyObject *args = pack(2, own(list), more, NULL), *none = NULL;
+    if (args != NULL) none = call_method(type_of(list), "extend", args);
+    drop(none);
+    return none == NULL ? -1 : 0;
+}
+
+PyObject *pipeline_reap(PyObject *list) {
+    erlpy_thread extra, *t = steps_enter(&extra, -1);
+    if (t == NULL) return NULL;
+    t->busy = 1;
+    int action = steps_run(t, ERLPY_EV_REAP);
+    t->busy = 0;
+    PyObject *result = NULL;
+    if (action == ERLPY_ACT_CLOSED) {
+        result = own(py._Py_FalseStruct);
+    } else if (action == ERLPY_ACT_FAILED) {
+        result = steps_answer(t, action);
+    } else if (action >= 0 && extend(list, batch(t)) == 0) {
+        /* Only now: until then they are Go's, who gives them again. */
+        erlpy_go_step(t, ERLPY_EV_REAPED);
+        result = own(py._Py_TrueStruct);
+    }
+    steps_leave(t, &extra);
+    return result;
 }

@@ -153,8 +153,8 @@ static int sleep_for_go(erlpy_thread *t, PyThreadState **ts, int64_t call_deadli
 /* Asks Go, and does what it says, until the call is over: DONE, FAILED or CLOSED; or -1 with an exception set, when a signal's handler raised or
  * an asynchronous exception came. Needs the GIL, and gives it up meanwhile. */
 extern ONE_FRAME int steps_run(erlpy_thread *t, int event) {
-    int in_call = event == ERLPY_EV_CALL || event == ERLPY_EV_MAP_RESULTS;
-    int64_t deadline = event == ERLPY_EV_CALL && t->timeout_ns >= 0 ? now_ns() + t->timeout_ns : -1;
+    int in_call = event == ERLPY_EV_CALL || event == ERLPY_EV_MAP_RESULTS || event == ERLPY_EV_SUBMIT;
+    int64_t deadline = (event == ERLPY_EV_CALL || event == ERLPY_EV_SUBMIT) && t->timeout_ns >= 0 ? now_ns() + t->timeout_ns : -1;
     int replied = 0;
     int lent = event == ERLPY_EV_CALL && loan_fits(t);
     PyThreadState *ts = gil_release();

@@ -109,7 +109,7 @@ func (e *Engine) open(t *cpython.Thread, s *session, x *entry) (channel.Status, 
 		x.phase = receiving
 		return status, nil
 	}
-	x.id = x.ch.NextID()
+	x.id = s.nextID(x.ch)
 	kind := channel.Call
 	if x.cast {
 		kind = channel.Cast

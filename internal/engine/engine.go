@@ -36,6 +36,8 @@ const (
 	DefaultMaxContexts = 64
 	DefaultMaxNesting  = 100
 	DefaultMaxAsync    = 1000
+
+	DefaultMaxSubmittedBytes = 64 << 20
 )
 
 // ErrClosed is returned by Do after Close.
@@ -50,9 +52,12 @@ type Options struct {
 	MaxContexts int             // Python threads that serve Do; 0: DefaultMaxContexts
 	MaxNesting  int             // calls within calls on one thread; 0: DefaultMaxNesting
 	MaxAsync    int             // submitted Go functions that run at once; 0: DefaultMaxAsync
-	Poll        int             // tries before a wait becomes a sleep; 0: DefaultPoll, negative: none
-	Funcs       *funcs.Registry // nil: no Go functions
-	Main        bool            // Python's main thread is the OS main thread, and Ctrl-C is Python's
+
+	MaxSubmittedBytes int // of submitted calls and their answers; 0: DefaultMaxSubmittedBytes
+
+	Poll  int             // tries before a wait becomes a sleep; 0: DefaultPoll, negative: none
+	Funcs *funcs.Registry // nil: no Go functions
+	Main  bool            // Python's main thread is the OS main thread, and Ctrl-C is Python's
 }
 
 // Engine implements cpython.Stepper. One per process.
@@ -87,8 +92,12 @@ func New(o Options) (*Engine, error) {
 	if o.MaxAsync == 0 {
 		o.MaxAsync = DefaultMaxAsync
 	}
+	if o.MaxSubmittedBytes == 0 {
+		o.MaxSubmittedBytes = DefaultMaxSubmittedBytes
+	}
 	for name, n := range map[string]int{
 		"MaxFrame": o.MaxFrame, "MaxWorkers": o.MaxWorkers, "MaxContexts": o.MaxContexts, "MaxNesting": o.MaxNesting, "MaxAsync": o.MaxAsync,
+		"MaxSubmittedBytes": o.MaxSubmittedBytes,
 	} {
 		if n < 0 {
 			return nil, fmt.Errorf("erlpy: %s cannot be negative: %d", name, n)
@@ -113,7 +122,7 @@ func New(o Options) (*Engine, error) {
 	for _, name := range e.funcs.Names() {
 		cpython.Claim(name)
 	}
-	e.async.init(o.MaxAsync)
+	e.async.init(o.MaxAsync, int64(o.MaxSubmittedBytes))
 	e.pool = worker.NewPool(worker.Options{Channel: e.channel, Max: o.MaxWorkers})
 	e.jobs.max = o.MaxContexts
 	return e, nil
@@ -150,6 +159,9 @@ type Stats struct {
 	Calls    uint64 // that have ended
 	Lent     uint64 // of these: without a step
 	InFlight int
+
+	SubmittedBytes, MaxSubmittedBytes int // of submitted calls under way, and their bound
+	Waiting                           int // calls that wait for room below it
 }
 
 // Stats returns the figures of this moment.
