@@ -33,6 +33,9 @@ type Options struct {
 	MaxAsync int
 	// MaxState is the most keys in the table of erlang.state_set where there is no node. 0 is 1,000,000.
 	MaxState int
+	// MaxSubmittedBytes bounds the bytes of calls by submit, async_call and map that are under way, arguments and answers. At the bound submit
+	// blocks its thread, async_call its task, and map makes one call at a time. A larger call goes alone. 0 is 64 MiB.
+	MaxSubmittedBytes int
 	// Poll is how often a thread looks for its answer before it sleeps. 0 is 50, negative is once.
 	Poll int
 }
@@ -57,7 +60,8 @@ func Start(ctx context.Context, o Options) (*Runtime, error) {
 	rt := &Runtime{funcs: new(funcs.Registry), ended: make(chan struct{})}
 	rt.engine, err = engine.New(engine.Options{
 		Install: install, BEAM: o.BEAM, MaxFrame: o.MaxFrame, MaxWorkers: o.MaxWorkers, MaxContexts: o.MaxContexts,
-		MaxNesting: o.MaxNesting, MaxAsync: o.MaxAsync, MaxState: o.MaxState, Poll: o.Poll, Funcs: rt.funcs,
+		MaxNesting: o.MaxNesting, MaxAsync: o.MaxAsync, MaxSubmittedBytes: o.MaxSubmittedBytes, MaxState: o.MaxState,
+		Poll: o.Poll, Funcs: rt.funcs,
 	})
 	if err != nil {
 		return nil, err

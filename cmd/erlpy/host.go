@@ -47,6 +47,7 @@ func hostCommand() *cobra.Command {
 	cmd.Flags().IntVar(&o.MaxWorkers, "max-workers", 0, "most threads with a connection (default 1024)")
 	cmd.Flags().IntVar(&o.MaxNesting, "max-nesting", 0, "most calls within calls on one thread (default 100)")
 	cmd.Flags().IntVar(&o.MaxAsync, "max-async", 0, "most submitted Go functions at once (default 1000)")
+	submittedFlag(cmd, &o)
 	cmd.Flags().Var(polls{&o.Poll}, "poll", pollUsage)
 	for _, name := range []string{"beam", "token"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {

@@ -34,9 +34,16 @@ module erlang calls the functions of a node: one started for the script with --e
 	cmd.Flags().StringVar(&python, "python", "", "Python executable or venv (default $VIRTUAL_ENV, else python3 on the PATH)")
 	cmd.Flags().StringArrayVar(&files, "erl", nil, "start a node, compile this Erlang file and register its exported functions of one argument; repeatable")
 	cmd.Flags().StringVar(&o.BEAM, "beam", "", "attach to the node that listens on this socket")
+	submittedFlag(cmd, &o)
 	cmd.Flags().Var(polls{&o.Poll}, "poll", pollUsage)
 	cmd.MarkFlagsMutuallyExclusive("erl", "beam")
 	return cmd
+}
+
+// submittedFlag gives a command the flag of the bound on submitted calls.
+func submittedFlag(cmd *cobra.Command, o *engine.Options) {
+	cmd.Flags().IntVar(&o.MaxSubmittedBytes, "max-submitted-bytes", 0,
+		"most bytes of submit, async_call and map under way; more of them wait (default 64 MiB)")
 }
 
 func scriptArgs(_ *cobra.Command, args []string) error {

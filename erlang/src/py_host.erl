@@ -30,7 +30,7 @@
 -define(LONGEST_PAUSE, 5000).
 %% Settings that a host keeps to as well.
 -define(LIMITS, [{max_frame, "--max-frame"}, {max_workers, "--max-workers"}, {max_nesting, "--max-nesting"}, {max_async, "--max-async"},
-                 {poll, "--poll"}]).
+                 {max_submitted_bytes, "--max-submitted-bytes"}, {poll, "--poll"}]).
 %% For a host that was asked to stop.
 -define(FAREWELL, 2000).
 

@@ -24,6 +24,7 @@ table() ->
         {max_workers, 1024, {integer, 1}},
         {max_nesting, 100, {integer, 1}},
         {max_async, 1000, {integer, 1}},
+        {max_submitted_bytes, 64 * 1024 * 1024, {integer, 1}},
         {max_queued_bytes, 64 * 1024 * 1024, {integer, 1}},
         {deadlock_after, 10000, {limit, 1}},
         %% The least leaves room for the full text of any failure.

@@ -43,10 +43,13 @@ settings(waiting_not_losing) -> [{max_async, 3}];
 settings(over_limit_result) -> [{max_frame, 65536}];
 settings(_) -> [].
 
-refused() -> [{max_async, 0}, {max_async, many}, {max_queued_bytes, 0}, {max_queued_bytes, infinity}, {max_nesting, 0}, {max_nesting, 1.5}].
+refused() ->
+    [{max_async, 0}, {max_async, many}, {max_queued_bytes, 0}, {max_queued_bytes, infinity}, {max_nesting, 0}, {max_nesting, 1.5},
+     {max_submitted_bytes, 0}, {max_submitted_bytes, "1 MB"}].
 
 checked_settings(_) ->
-    ?assertMatch({ok, #{max_async := 1000, max_nesting := 100, max_queued_bytes := 67108864}}, py_settings:check(#{})),
+    ?assertMatch({ok, #{max_async := 1000, max_nesting := 100, max_queued_bytes := 67108864, max_submitted_bytes := 67108864}},
+                 py_settings:check(#{})),
     [?assertMatch({error, {bad_setting, Name, _}}, py_settings:check(#{Name => Value})) || {Name, Value} <- refused()].
 
 %% What is kept account of

@@ -540,7 +540,7 @@ pool_context_never_comes(_) ->
 host_arguments(_) ->
     {ok, Settings} = py_settings:check(#{python => "/venv", poll => 0}),
     ?assertEqual(["host", "--beam", "/s", "--token", <<"t">>, "--max-frame", "67108864", "--max-workers", "1024",
-                  "--max-nesting", "100", "--max-async", "1000", "--poll", "0", "--python", "/venv"],
+                  "--max-nesting", "100", "--max-async", "1000", "--max-submitted-bytes", "67108864", "--poll", "0", "--python", "/venv"],
                  py_host:arguments("/s", <<"t">>, Settings)).
 
 %% Polls

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// A buffer that grew beyond this is not kept.
-const keepOut = 1 << 20
+// Frames gather in chunks of this size; a larger frame has one of its own. A chunk is let go of as soon as it is written.
+const chunkSize = 64 << 10
 
 // Mux is a channel of role async (PROTOCOL.md section 4.1): any number of calls in flight, answered in any order. Unlike a Channel it
 // belongs to no thread, and works with goroutines that block. Its methods may be called from any goroutine, and do not block.
@@ -25,8 +25,9 @@ type Mux struct {
 
 	mu      sync.Mutex
 	work    *sync.Cond
-	out     []byte // frames that wait to be written
-	limit   int    // the smaller of both max_frame, once known
+	out     [][]byte // chunks of frames that wait to be written, the oldest first
+	spare   []byte   // an empty chunk, or nil
+	limit   int      // the smaller of both max_frame, once known
 	closed  bool
 	err     error
 	conn    net.Conn
@@ -64,23 +65,53 @@ func (m *Mux) Send(k Kind, id uint32, payload ...[]byte) error {
 }
 
 // SendNow is Send for a frame that others have been gathered in already: it is written right here, if the socket takes it.
-func (m *Mux) SendNow(k Kind, id uint32, payload []byte) error {
+func (m *Mux) SendNow(k Kind, id uint32, payload ...[]byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	err := m.put(k, id, payload)
+	err := m.put(k, id, payload...)
 	if err != nil || m.writing {
 		return err
 	}
-	if m.direct != nil {
-		m.out = m.out[:copy(m.out, m.direct.write(m.out))]
+	for m.direct != nil && len(m.out) > 0 {
+		if rest := m.direct.write(m.out[0]); len(rest) > 0 {
+			m.out[0] = rest
+			break
+		}
+		m.keep(m.first())
 	}
-	switch {
-	case len(m.out) > 0:
+	if len(m.out) > 0 {
 		m.work.Signal()
-	case cap(m.out) > keepOut:
-		m.out = nil
 	}
 	return nil
+}
+
+// first takes the oldest chunk.
+func (m *Mux) first() []byte {
+	chunk := m.out[0]
+	m.out = slices.Delete(m.out, 0, 1)
+	return chunk
+}
+
+// keep has a chunk that is written used again, unless it is larger than others.
+func (m *Mux) keep(chunk []byte) {
+	if cap(chunk) == chunkSize {
+		m.spare = chunk[:0]
+	}
+}
+
+// chunk returns one with room for so many bytes, the youngest.
+func (m *Mux) chunk(size int) *[]byte {
+	n := len(m.out)
+	if n == 0 || cap(m.out[n-1])-len(m.out[n-1]) < size {
+		chunk := m.spare
+		m.spare = nil
+		if cap(chunk) < size {
+			chunk = make([]byte, 0, max(size, chunkSize))
+		}
+		m.out = append(m.out, chunk)
+		n++
+	}
+	return &m.out[n-1]
 }
 
 // put appends a frame to what waits to be written.
@@ -95,9 +126,10 @@ func (m *Mux) put(k Kind, id uint32, payload ...[]byte) error {
 	var header [HeaderSize]byte
 	PutHeader(header[:], size, k, id)
 	m.bytesOut.Add(uint64(HeaderSize + size))
-	m.out = append(slices.Grow(m.out, HeaderSize+size), header[:]...)
+	chunk := m.chunk(HeaderSize + size)
+	*chunk = append(*chunk, header[:]...)
 	for _, piece := range payload {
-		m.out = append(m.out, piece...)
+		*chunk = append(*chunk, piece...)
 	}
 	return nil
 }
@@ -191,11 +223,13 @@ func (m *Mux) greet(conn net.Conn, in *muxReader) error {
 	return conn.SetDeadline(time.Time{})
 }
 
-// write sends whatever has gathered, in one piece.
+// write sends whatever has gathered, chunk by chunk.
 func (m *Mux) write(conn net.Conn) {
-	var spare []byte
+	var chunk []byte
 	for {
 		m.mu.Lock()
+		m.keep(chunk)
+		chunk = nil
 		m.writing = false
 		for len(m.out) == 0 && m.err == nil && !m.closed {
 			m.work.Wait()
@@ -205,16 +239,12 @@ func (m *Mux) write(conn net.Conn) {
 			conn.Close()
 			return
 		}
-		batch := m.out
-		m.out = spare[:0]
+		chunk = m.first()
 		m.writing = true
 		m.mu.Unlock()
-		if _, err := conn.Write(batch); err != nil {
+		if _, err := conn.Write(chunk); err != nil {
 			conn.Close() // the reader tells
 			return
-		}
-		if spare = batch; cap(spare) > keepOut {
-			spare = nil
 		}
 	}
 }

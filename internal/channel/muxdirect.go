@@ -41,8 +41,9 @@ func newDirect(conn net.Conn) *direct {
 // write writes as much of b as there is room for, and returns the rest.
 func (d *direct) write(b []byte) []byte {
 	d.b = b
-	if err := d.raw.Control(d.push); err != nil {
-		return b
+	if err := d.raw.Control(d.push); err == nil {
+		b = d.b
 	}
-	return d.b
+	d.b = nil
+	return b
 }

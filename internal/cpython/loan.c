@@ -108,7 +108,8 @@ static void hop(void) {
 int loan_call(erlpy_thread *t, int *event) {
     erlpy_loan *loan = &t->loan;
     uint8_t *p = t->frame.p;
-    uint32_t id = loan->id == UINT32_MAX ? 1 : loan->id + 1;
+    if (loan->id == loan->last) return 0; /* Go finds the next number */
+    uint32_t id = loan->id + 1;
     put_header(&t->frame, id);
     ssize_t n = send(loan->fd, p, t->frame.len, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n <= 0) return 0; /* Go finds the same, and knows what to do */

@@ -12,6 +12,7 @@ import (
 type Loan struct {
 	FD    int
 	ID    uint32 // of the last call made on the channel
+	Last  uint32 // the loan ends with the call of this number
 	Polls int    // how often to look for an answer
 	Limit int    // the largest frame, either way, with its length field
 }
@@ -26,7 +27,7 @@ type Returned struct {
 
 // Lend lends a channel until TakeBack.
 func (t *Thread) Lend(l Loan) {
-	t.loan.fd, t.loan.id = C.int32_t(l.FD), C.uint32_t(l.ID)
+	t.loan.fd, t.loan.id, t.loan.last = C.int32_t(l.FD), C.uint32_t(l.ID), C.uint32_t(l.Last)
 	t.loan.polls, t.loan.limit = C.uint32_t(l.Polls), C.uint32_t(l.Limit)
 	t.loan.open = 1
 }

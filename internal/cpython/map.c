@@ -12,6 +12,7 @@ static const char capsule_name[] = "erlang.map";
 typedef struct {
     uint64_t number; /* Go's; 0: it is over */
     PyObject *items;
+    PyObject *refused; /* an item that was taken and for which there was no room; or NULL */
     long long window;
     long long flying; /* items that were taken and whose results were not given */
     int exhausted;    /* no more items */
@@ -48,6 +49,7 @@ static void destroy(PyObject *capsule) {
     mapping *m = mapping_of(capsule);
     end(m);
     drop(m->items);
+    drop(m->refused);
     drop(m->failure);
     free(m->results.p);
     free(m);
@@ -79,17 +81,17 @@ PyObject *map_begin(utf8 name, PyObject *items, long long window) {
     return NULL;
 }
 
-/* Sends an item: 0, or -1 with an exception set. */
+/* Sends an item: 0, or -1 with an exception set; 1 when there is no room for it. */
 static int send_item(mapping *m, PyObject *item) {
     erlpy_thread extra, *t = steps_enter(&extra, -1);
     if (t == NULL) return -1;
     erlpy_buf b = steps_take_frame(t);
     int ok = buf_begin(&b) == 0 && encode_argument(&b, item, 0) == 0;
     steps_give_frame(t, b);
-    ok = ok && steps_ask(t, about(m, ERLPY_EV_MAP_ITEM)) >= 0;
+    int action = ok ? steps_ask(t, about(m, ERLPY_EV_MAP_ITEM)) : -1;
     steps_give_back(t, steps_take_frame(t));
     steps_leave(t, &extra);
-    return ok ? 0 : -1;
+    return action < 0 ? -1 : action == ERLPY_ACT_REFUSED;
 }
 
 /* Keeps an exception that stands for the result of the item that is taken now. -1 when it is of a kind that does not wait. */
@@ -108,13 +110,19 @@ static int fail_item(mapping *m) {
 /* Takes items as long as there is room: 0, or -1 with an exception set. */
 static int fill(mapping *m) {
     while (!m->exhausted && m->flying < m->window) {
-        PyObject *item = py.PyIter_Next(m->items);
+        PyObject *item = m->refused;
+        m->refused = NULL;
+        if (item == NULL) item = py.PyIter_Next(m->items);
         if (item == NULL) {
             m->exhausted = 1;
             if (!py.PyErr_Occurred()) break;
             if (fail_item(m) < 0) return -1;
         } else {
             int sent = send_item(m, item);
+            if (sent > 0) {
+                m->refused = item;
+                break;
+            }
             drop(item);
             if (sent < 0 && (erlpy_forked || fail_item(m) < 0)) return -1;
         }

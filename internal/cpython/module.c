@@ -121,8 +121,7 @@ static PyObject *erlang_token(PyObject *self, PyObject *none) {
     return py.PyLong_FromUnsignedLongLong(atomic_fetch_add(&last, 1) + 1);
 }
 
-static PyObject *erlang_submit(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
-    (void)self;
+static PyObject *submit_or_offer(PyObject *const *args, Py_ssize_t nargs, PyObject *(*start)(utf8, PyObject *, uint64_t, int64_t)) {
     if (nargs != 4 || type_of(args[3]) != py.PyTuple_Type)
         return raise_error(py.PyExc_TypeError, "submit() takes a token, a timeout or None, a name and a tuple of arguments");
     unsigned long long token = py.PyLong_AsUnsignedLongLong(args[0]);
@@ -130,7 +129,17 @@ static PyObject *erlang_submit(PyObject *self, PyObject *const *args, Py_ssize_t
     int64_t timeout = to_ns("submit", args[1]);
     if (timeout == BAD_TIMEOUT) return NULL;
     utf8 name = name_of("submit", args[2]);
-    return name.p == NULL ? NULL : pipeline_submit(name, args[3], token, timeout);
+    return name.p == NULL ? NULL : start(name, args[3], token, timeout);
+}
+
+static PyObject *erlang_submit(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    (void)self;
+    return submit_or_offer(args, nargs, pipeline_submit);
+}
+
+static PyObject *erlang_offer(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    (void)self;
+    return submit_or_offer(args, nargs, pipeline_offer);
 }
 
 static PyObject *erlang_cancel(PyObject *self, PyObject *o) {
@@ -139,9 +148,72 @@ static PyObject *erlang_cancel(PyObject *self, PyObject *o) {
     return py.PyErr_Occurred() ? NULL : pipeline_cancel(token);
 }
 
-static PyObject *erlang_completions(PyObject *self, PyObject *none) {
-    (void)self, (void)none;
-    return pipeline_reap();
+static PyObject *erlang_completions(PyObject *self, PyObject *list) {
+    (void)self;
+    return pipeline_reap(list);
+}
+
+/* function(argument), a new reference or NULL. */
+static PyObject *call_one(PyObject *function, PyObject *argument) {
+    PyObject *args = pack(1, own(argument), NULL, NULL);
+    PyObject *result = args == NULL ? NULL : py.PyObject_CallObject(function, args);
+    drop(args);
+    return result;
+}
+
+/* Whether schedule(insist, *args) went well; else nothing is raised. */
+static int schedule_again(PyObject *self, PyObject *const *args) {
+    PyObject *insist = py.PyObject_GetAttrString(self, "insist"), *again = insist == NULL ? NULL : py.PyTuple_New(4), *result = NULL;
+    if (again != NULL) {
+        py.PyTuple_SetItem(again, 0, own(insist));
+        for (int i = 0; i < 3; i++) py.PyTuple_SetItem(again, i + 1, own(args[i]));
+        result = py.PyObject_CallObject(args[0], again);
+    }
+    py.PyErr_Clear();
+    drop(insist);
+    drop(again);
+    drop(result);
+    return result != NULL;
+}
+
+/* An exception that comes at a function's first step, before any `try` of its own, or in its `except`, is one that Python code cannot see to. These
+ * stand around it. */
+static PyObject *erlang_insist(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    if (nargs != 3) return raise_error(py.PyExc_TypeError, "insist() takes what schedules, a function and its argument");
+    PyObject *result = call_one(args[1], args[2]);
+    if (result != NULL) return result;
+    PyObject *raised = take_error();
+    /* Ctrl-C may come there as well. More often than a few times in a row: the loop is closed. */
+    for (int i = 0; i < 16 && !schedule_again(self, args); i++) {
+    }
+    if (raised != NULL) raise_instance(raised);
+    return NULL;
+}
+
+/* Nothing comes between taking it off the list and calling it. */
+static PyObject *erlang_call_first(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    (void)self;
+    if (nargs != 2) return raise_error(py.PyExc_TypeError, "call_first() takes a list of functions and the argument of one");
+    PyObject *function = call_method(type_of(args[0]), "pop", pack(2, own(args[0]), py.PyLong_FromLongLong(0), NULL));
+    PyObject *result = function == NULL ? NULL : call_one(function, args[1]);
+    drop(function);
+    return result;
+}
+
+static PyObject *erlang_persist(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    (void)self;
+    if (nargs != 3) return raise_error(py.PyExc_TypeError, "persist() takes a function, its argument, and what an exception is reported to");
+    /* PyThreadState_SetAsyncExc finds the youngest state of a thread. This one never runs: an asynchronous exception strikes nothing in this thread,
+     * where it could come between the taking of a lock by the library and its `try`, and that lock would be lost. Freed with the interpreter. */
+    (void)py.PyThreadState_New(py.PyInterpreterState_Get());
+    for (;;) {
+        PyObject *result = call_one(args[0], args[1]);
+        if (result != NULL) return result;
+        PyObject *raised = take_error();
+        if (raised != NULL) drop(call_one(args[2], raised));
+        py.PyErr_Clear();
+        drop(raised);
+    }
 }
 
 static PyObject *erlang_map_begin(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
@@ -297,10 +369,19 @@ static PyMethodDef methods[] = {
     {"notify", (void *)erlang_notify, METH_FASTCALL, "notify($module, op, /, *args)\n--\n\nAn operation that is not answered."},
     {"token", (void *)erlang_token, METH_NOARGS, "token($module, /)\n--\n\nA number that no submitted call has had."},
     {"submit", (void *)erlang_submit, METH_FASTCALL,
-     "submit($module, token, timeout, name, args, /)\n--\n\nStart a call; completions() tells how it ended, by its token."},
+     "submit($module, token, timeout, name, args, /)\n--\n\nStart a call, as soon as there is room for it; completions() tells how it ended, by its token."},
     {"cancel", (void *)erlang_cancel, METH_O, "cancel($module, token, /)\n--\n\nTake a submitted call back, and kill its function."},
-    {"completions", (void *)erlang_completions, METH_NOARGS,
-     "completions($module, /)\n--\n\nWait until submitted calls have ended: [token, ok, value or error payload, token, ...]. None: the program ends."},
+    {"offer", (void *)erlang_offer, METH_FASTCALL,
+     "offer($module, token, timeout, name, args, /)\n--\n\nsubmit() if there is room; False if not: a completion of the token says when to offer it again."},
+    {"completions", (void *)erlang_completions, METH_O,
+     "completions($module, list, /)\n--\n\nWait until submitted calls have ended, and append token, ok, value or error payload, token, ... to the list. "
+     "False: the program ends."},
+    {"insist", (void *)erlang_insist, METH_FASTCALL,
+     "insist($module, schedule, function, argument, /)\n--\n\nfunction(argument). If that raises, schedule(insist, schedule, function, argument) first."},
+    {"call_first", (void *)erlang_call_first, METH_FASTCALL,
+     "call_first($module, functions, argument, /)\n--\n\nTake the first function off the list and call it."},
+    {"persist", (void *)erlang_persist, METH_FASTCALL,
+     "persist($module, function, argument, report, /)\n--\n\nfunction(argument), again and again until it returns; report(exception) in between. Asynchronous exceptions are not raised in it."},
     {"map_begin", (void *)erlang_map_begin, METH_FASTCALL,
      "map_begin($module, name, items, window, /)\n--\n\nCall the function for each item of an iterator: a map, for the functions below."},
     {"map_next", (void *)erlang_map_next, METH_O, "map_next($module, map, /)\n--\n\nThe next result in order; the map itself when there are no more."},

@@ -14,14 +14,22 @@ static int encode_tuple_call(erlpy_buf *b, utf8 name, PyObject *args) {
     return put_u8(b, T_NIL);
 }
 
-PyObject *pipeline_submit(utf8 name, PyObject *args, uint64_t token, int64_t timeout_ns) {
+static PyObject *start(utf8 name, PyObject *args, uint64_t token, int64_t timeout_ns, int event) {
     erlpy_thread extra, *t = steps_enter(&extra, -1);
     if (t == NULL) return NULL;
     erlpy_buf b = steps_take_frame(t);
     int ok = encode_tuple_call(&b, name, args) == 0;
-    PyObject *result = steps_go_on(t, b, ok, (request){.event = ERLPY_EV_SUBMIT, .token = token, .timeout_ns = timeout_ns});
+    PyObject *result = steps_go_on(t, b, ok, (request){.event = event, .token = token, .timeout_ns = timeout_ns});
     steps_leave(t, &extra);
     return result;
+}
+
+PyObject *pipeline_submit(utf8 name, PyObject *args, uint64_t token, int64_t timeout_ns) {
+    return start(name, args, token, timeout_ns, ERLPY_EV_SUBMIT);
+}
+
+PyObject *pipeline_offer(utf8 name, PyObject *args, uint64_t token, int64_t timeout_ns) {
+    return start(name, args, token, timeout_ns, ERLPY_EV_OFFER);
 }
 
 PyObject *pipeline_cancel(uint64_t token) {
@@ -50,7 +58,8 @@ static int append(PyObject *list, PyObject *o) {
 static int append_completion(PyObject *list, const uint8_t *p, size_t len) {
     PyObject *value = decode_payload(p + ERLPY_COMPLETION, len);
     int ok = p[8] && value != NULL;
-    if (value == NULL) value = undecodable();
+    /* What is no Exception is not about the value: it was raised in this thread from outside. The batch comes again. */
+    if (value == NULL && py.PyErr_ExceptionMatches(py.PyExc_Exception)) value = undecodable();
     if (append(list, py.PyLong_FromUnsignedLongLong((uint64_t)get_u32(p) << 32 | get_u32(p + 4))) == 0 &&
         append(list, own(ok ? py._Py_TrueStruct : py._Py_FalseStruct)) == 0)
         return append(list, value);
@@ -58,32 +67,50 @@ static int append_completion(PyObject *list, const uint8_t *p, size_t len) {
     return -1;
 }
 
-PyObject *pipeline_reap(void) {
+/* The completions in the thread's frame as a list, or NULL with an exception set. */
+static PyObject *batch(erlpy_thread *t) {
+    erlpy_buf b = steps_take_frame(t); /* first: making objects may run code, and with it calls */
+    PyObject *list = py.PyList_New(0);
+    size_t len;
+    for (const uint8_t *p = b.p + ERLPY_HEADER; list != NULL && p < b.p + b.len; p += ERLPY_COMPLETION + len) {
+        len = get_u32(p + 9);
+        if (append_completion(list, p, len) < 0) {
+            drop(list);
+            list = NULL;
+        }
+    }
+    steps_give_back(t, b);
+    return list;
+}
+
+/* Appends all of more, taken over, which may be NULL, or nothing. */
+static int extend(PyObject *list, PyObject *more) {
+    PyObject *args = pack(2, own(list), more, NULL), *none = NULL;
+    if (args != NULL) none = call_method(type_of(list), "extend", args);
+    drop(none);
+    return none == NULL ? -1 : 0;
+}
+
+PyObject *pipeline_reap(PyObject *list) {
     /* The thread goes on with its work for the parent: a callback has forked. */
     static _Thread_local int parents;
     if (erlpy_forked && parents) fork_end();
-    if (erlpy_forked) return own_none();
+    if (erlpy_forked) return own(py._Py_FalseStruct);
     parents = 1;
     erlpy_thread extra, *t = steps_enter(&extra, -1);
     if (t == NULL) return NULL;
     t->busy = 1;
     int action = steps_run(t, (request){.event = ERLPY_EV_REAP, .timeout_ns = -1});
     t->busy = 0;
-    erlpy_buf b = steps_take_frame(t); /* first: making objects may run code, and with it calls */
-    PyObject *list = NULL;
+    PyObject *result = NULL;
     if (action == ERLPY_ACT_CLOSED) {
-        list = own_none();
-    } else if (action >= 0 && (list = py.PyList_New(0)) != NULL) {
-        size_t len;
-        for (const uint8_t *p = b.p + ERLPY_HEADER; list != NULL && p < b.p + b.len; p += ERLPY_COMPLETION + len) {
-            len = get_u32(p + 9);
-            if (append_completion(list, p, len) < 0) {
-                drop(list);
-                list = NULL;
-            }
-        }
+        result = own(py._Py_FalseStruct);
+    } else if (action == ERLPY_ACT_FAILED) {
+        result = steps_answer(t, action);
+    } else if (action >= 0 && extend(list, batch(t)) == 0) {
+        /* Only now: until then they are Go's, who gives them again. */
+        result = steps_ask(t, (request){.event = ERLPY_EV_REAPED, .timeout_ns = -1}) < 0 ? NULL : own(py._Py_TrueStruct);
     }
-    steps_give_back(t, b);
     steps_leave(t, &extra);
-    return list;
+    return result;
 }

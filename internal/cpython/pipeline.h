@@ -4,14 +4,18 @@
 
 #include "steps.h"
 
-/* Starts a call that is answered by a completion, which carries token; args is a tuple. None at once. */
+/* Starts a call that is answered by a completion, which carries token; args is a tuple. True, as soon as there is room for it. */
 PyObject *pipeline_submit(utf8 name, PyObject *args, uint64_t token, int64_t timeout_ns);
+
+/* The same at once; or False: a completion with this token says when there is room, or that the time is over. */
+PyObject *pipeline_offer(utf8 name, PyObject *args, uint64_t token, int64_t timeout_ns);
 
 /* Takes a submitted call back: its completion says so. None. */
 PyObject *pipeline_cancel(uint64_t token);
 
-/* Waits for completions: a list of token, ok, value or error payload, token, ...; None when the program ends. */
-PyObject *pipeline_reap(void);
+/* Waits for completions, and appends token, ok, value or error payload, token, ... to the list: True. False when the program ends. With an
+ * exception nothing is lost: they come with the next call. */
+PyObject *pipeline_reap(PyObject *list);
 
 /* Calls the function for each item of an iterator: a capsule. At most window items are taken before their results are given. */
 PyObject *map_begin(utf8 name, PyObject *items, long long window);

@@ -9,6 +9,7 @@
 typedef struct _object PyObject;
 typedef struct _typeobject PyTypeObject;
 typedef struct _ts PyThreadState;
+typedef struct _is PyInterpreterState;
 typedef struct PyConfig PyConfig;
 typedef ssize_t Py_ssize_t;
 typedef void (*PyCapsule_Destructor)(PyObject *);

@@ -26,6 +26,8 @@ PY_FUNC(int, Py_FinalizeEx, (void), none, gil, 3.6)
 PY_FUNC(PyThreadState *, PyEval_SaveThread, (void), none, gil, 3.2)
 PY_FUNC(void, PyEval_RestoreThread, (PyThreadState *), none, any, 3.2)
 
+PY_FUNC(PyInterpreterState *, PyInterpreterState_Get, (void), borrowed, gil, 3.9)
+PY_FUNC(PyThreadState *, PyThreadState_New, (PyInterpreterState *), new, any, 3.2)
 PY_FUNC(int, PyThreadState_SetAsyncExc, (unsigned long, PyObject *), none, gil, 3.2)
 PY_FUNC(PyObject *, PyThreadState_GetDict, (void), borrowed, gil, 3.2)
 PY_FUNC(PyObject *, PyCapsule_New, (void *, const char *, PyCapsule_Destructor), new, gil, 3.2)

@@ -17,14 +17,16 @@ enum {
     ERLPY_EV_ABORT,    /* an exception (Ctrl-C) ends the wait: forget the call */
     ERLPY_EV_TIMEOUT,  /* the call's time has run out */
     ERLPY_EV_CAST,     /* the frame holds {Target, Args}: a call that nobody answers */
-    ERLPY_EV_SUBMIT,   /* the same, to be answered by a completion with this token */
+    ERLPY_EV_SUBMIT,   /* the same, to be answered by a completion with this token. Waits until there is room for it, answered with true */
     ERLPY_EV_CANCEL,   /* take the submitted call with this token back */
-    ERLPY_EV_REAP,     /* wait for completions */
+    ERLPY_EV_REAP,     /* wait for completions; they come again until REAPED */
     ERLPY_EV_MAP_BEGIN,   /* the frame holds a name, token the window: answered with the map's number in token */
-    ERLPY_EV_MAP_ITEM,    /* the frame holds an item, a term without version byte. Asked with the GIL held */
+    ERLPY_EV_MAP_ITEM,    /* the frame holds an item, a term without version byte. REFUSED: it is to come again after a result. With the GIL held */
     ERLPY_EV_MAP_RESULTS, /* results, or wait for them. May be asked with the GIL held, until it is to sleep */
     ERLPY_EV_MAP_END,     /* take back what is in the map */
     ERLPY_EV_INTEGERS,    /* begin a call of integers, see erlpy_integers */
+    ERLPY_EV_OFFER,       /* as SUBMIT, but if there is no room: answered with false, and a completion when there is */
+    ERLPY_EV_REAPED,      /* the completions of the last REAP are Python's. Asked with the GIL held */
     ERLPY_EV_LENT,        /* a call has been begun on the lent channel: go on with it. See erlpy_loan */
 };
 
@@ -36,7 +38,7 @@ enum {
     ERLPY_ACT_NESTED,   /* the frame holds a call for Python: run it, put the result into the frame, go on with REPLY */
     ERLPY_ACT_CLOSED,   /* serving has ended in good order */
     ERLPY_ACT_INTEGER,  /* the call of integers is done: its result is the first of them */
-    ERLPY_ACT_REFUSED,  /* there is no Go function of so many integers: nothing has been done */
+    ERLPY_ACT_REFUSED,  /* nothing has been done: there is no Go function of so many integers, no room for an item of a map */
 };
 
 /* Completions come as a batch in the frame, behind the header: token (8 bytes), ok (1), length (4), payload; all big-endian. */
@@ -77,6 +79,7 @@ typedef struct {
 typedef struct {
     int32_t fd;
     uint32_t id;    /* of the last call made on the channel */
+    uint32_t last;  /* of the last call that may be made: the next number may be in use */
     uint32_t polls; /* how often to look for the answer */
     uint32_t limit; /* the largest frame, either way, with its length field */
     uint8_t open;   /* lent, and not taken back */

@@ -159,8 +159,8 @@ static inline void put_request(erlpy_thread *t, request r) {
 /* With -1, the exception comes from a signal's handler or from another thread. */
 extern ONE_FRAME int steps_run(erlpy_thread *t, request r) {
     int event = r.event;
-    int in_call = event == ERLPY_EV_CALL || event == ERLPY_EV_MAP_RESULTS;
-    int64_t deadline = event == ERLPY_EV_CALL && r.timeout_ns >= 0 ? now_ns() + r.timeout_ns : -1;
+    int in_call = event == ERLPY_EV_CALL || event == ERLPY_EV_MAP_RESULTS || event == ERLPY_EV_SUBMIT;
+    int64_t deadline = (event == ERLPY_EV_CALL || event == ERLPY_EV_SUBMIT) && r.timeout_ns >= 0 ? now_ns() + r.timeout_ns : -1;
     int replied = 0;
     int lent = event == ERLPY_EV_CALL && loan_fits(t);
     put_request(t, r);

@@ -42,6 +42,9 @@ const (
 
 	Integers Event = C.ERLPY_EV_INTEGERS
 
+	Offer  Event = C.ERLPY_EV_OFFER
+	Reaped Event = C.ERLPY_EV_REAPED
+
 	Lent Event = C.ERLPY_EV_LENT
 )
 

@@ -21,6 +21,9 @@ type submission struct {
 	id    uint32             // on the node's channel; 0: it is a Go function's
 	stop  context.CancelFunc // of a Go function
 	timer *time.Timer        // nil: no timeout
+	size  int64              // what it has in the budget; 0: it has not begun
+	wait  waiter
+	over  bool
 }
 
 // async holds the submitted calls from their start until the reaper, a Python thread, has taken how they ended.
@@ -28,6 +31,7 @@ type async struct {
 	slots chan struct{} // Go functions that may run at once: the others wait
 
 	mu      sync.Mutex
+	budget  budget
 	mux     *channel.Mux // nil until something is submitted to the node, and again when its connection is lost
 	last    uint32       // id given out
 	byToken map[uint64]*submission
@@ -35,69 +39,40 @@ type async struct {
 	ended   uint64 // submissions so far
 	in, out uint64 // bytes of connections that are lost
 	batches map[uint32]*batch
-	ready   []completion
-	taken   int // of ready
-	reaper  int // wake descriptor of the reaper while it sleeps; else -1
+	completions
 }
 
-func (a *async) init(maxCalls int) {
+func (a *async) init(maxCalls int, maxBytes int64) {
 	a.slots = make(chan struct{}, maxCalls)
+	a.budget.bound = maxBytes
 	a.byToken = make(map[uint64]*submission)
 	a.byID = make(map[uint32]*submission)
 	a.batches = make(map[uint32]*batch)
-	a.reaper = -1
+	a.completions.init(&a.mu)
 }
 
-// submit starts the call in the frame.
-func (e *Engine) submit(t *cpython.Thread) cpython.Action {
-	if e.closing.Load() {
-		return e.fail(t, errClosing)
+// register makes a call known that is about to begin.
+func (a *async) register(sub *submission) error {
+	switch {
+	case a.closed:
+		return errClosing
+	case sub.over:
+		return errOver
 	}
-	name, atom, args, err := splitCall(t.Frame())
-	if err != nil {
-		return e.fail(t, err)
-	}
-	sub := &submission{token: t.Token(), job: e.jobOf(t)}
-	if f := e.funcs.Lookup(name); f != nil && !atom {
-		e.submitGo(sub, f, ownArgs(t, args))
-	} else if err := e.submitNode(sub, string(name), t); err != nil {
-		return e.fail(t, err)
-	}
-	if d := t.Timeout(); d >= 0 {
-		e.async.mu.Lock()
-		if e.async.byToken[sub.token] == sub { // not over already
-			sub.timer = time.AfterFunc(d, func() { e.endSubmission(sub, timeoutError(d)) })
-		}
-		e.async.mu.Unlock()
-	}
-	return e.done(t, nil)
-}
-
-func (e *Engine) submitNode(sub *submission, name string, t *cpython.Thread) error {
-	if e.channel == nil {
-		return e.nobody(name)
-	}
-	a := &e.async
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	sub.id = a.nextID()
-	a.byToken[sub.token], a.byID[sub.id] = sub, sub
-	var few [1][]byte
-	pieces := t.AppendPieces(few[:0])
-	pieces[0] = pieces[0][cpython.HeaderSize:]
-	if err := e.muxLocked().Send(channel.Call, sub.id, pieces...); err != nil {
-		delete(a.byToken, sub.token)
-		delete(a.byID, sub.id)
-		return err
-	}
+	a.byToken[sub.token] = sub
 	return nil
 }
 
+// nextID returns a number that no call on the node's channel has: after 2^32 calls they come again.
 func (a *async) nextID() uint32 {
-	if a.last++; a.last == 0 {
-		a.last = 1
+	for {
+		a.last++
+		_, call := a.byID[a.last]
+		_, batch := a.batches[a.last]
+		if a.last != 0 && !call && !batch {
+			return a.last
+		}
 	}
-	return a.last
 }
 
 // muxLocked returns the node's async channel, which connects in the background. With e.async.mu held.
@@ -117,9 +92,40 @@ func (a *async) count(s *Stats) {
 	s.InFlight += len(a.byToken)
 	s.BytesIn += a.in
 	s.BytesOut += a.out
+	s.SubmittedBytes = int(a.budget.used.Load())
+	s.MaxSubmittedBytes = int(a.budget.bound)
+	s.Waiting = int(a.budget.queued.Load())
 	if a.mux != nil {
 		s.BytesIn += a.mux.BytesIn()
 		s.BytesOut += a.mux.BytesOut()
+	}
+}
+
+// countBytes counts bytes of a map's call of a Go function that come or go.
+func (a *async) countBytes(n int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.budget.add(n)
+}
+
+// mapWaits notes that one thread more, or less, waits for a result of a map.
+func (a *async) mapWaits(waits bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !waits {
+		a.mapsWaiting--
+		return
+	}
+	a.mapsWaiting++
+	a.room.Signal()
+}
+
+// exit is told that a thread has ended.
+func (a *async) exit(handle uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if l := a.budget.loops[handle]; l != nil {
+		a.budget.forget(l)
 	}
 }
 
@@ -153,7 +159,17 @@ func (a *async) answered(answers []channel.Answer) error {
 			return err
 		}
 	}
+	a.hold()
 	return nil
+}
+
+// hold keeps the channel from reading on while Python has as many bytes of answers to take as the bound allows.
+func (a *async) hold() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for a.unread > a.budget.bound && a.mapsWaiting == 0 && !a.closed {
+		a.room.Wait()
+	}
 }
 
 // lost fails whatever was on the node's channel.
@@ -183,20 +199,21 @@ func (a *async) complete(sub *submission, ok bool, payload []byte) {
 
 // completeLocked hands over how a call has ended, once. It reports whether this was the time.
 func (a *async) completeLocked(sub *submission, ok bool, payload []byte) bool {
+	delete(a.byID, sub.id)
 	if a.byToken[sub.token] != sub {
 		return false
 	}
 	delete(a.byToken, sub.token)
-	delete(a.byID, sub.id)
+	sub.over = true
 	a.ended++
 	if sub.timer != nil {
 		sub.timer.Stop()
 	}
-	a.ready = append(a.ready, completion{sub.token, ok, payload})
-	if a.reaper >= 0 {
-		wake(a.reaper)
-		a.reaper = -1
-	}
+	a.budget.leave(&sub.wait)
+	c := completion{sub.token, ok, payload, int64(len(payload)) + callOverhead}
+	a.add(c)
+	a.budget.add(c.cost - sub.size)
+	sub.size = 0
 	return true
 }
 
@@ -211,8 +228,8 @@ func (e *Engine) endSubmission(sub *submission, why error) {
 	}
 	if sub.stop != nil {
 		sub.stop()
-	} else if a.mux != nil {
-		_ = a.mux.Send(channel.Cancel, sub.id, nil) // a channel that is lost has killed it
+	} else if sub.id != 0 && a.mux != nil {
+		_ = a.mux.Send(channel.Cancel, sub.id) // a channel that is lost has killed it
 	}
 }
 
@@ -233,9 +250,13 @@ func (e *Engine) kill(handler etf.Pid) {
 	if err != nil {
 		return // the zero Pid: the channel was not open yet
 	}
-	e.async.mu.Lock()
-	defer e.async.mu.Unlock()
-	_ = e.muxLocked().Send(channel.Call, e.async.nextID(), call) // the answer is nobody's
+	a := &e.async
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	sub := &submission{id: a.nextID()} // of no token: the answer is nobody's
+	if e.muxLocked().Send(channel.Call, sub.id, call) == nil {
+		a.byID[sub.id] = sub
+	}
 }
 
 // close fails every call that is under way; the reaper takes them, and then ends.
@@ -243,6 +264,8 @@ func (a *async) close() {
 	failed, _ := etf.Marshal(payload(errClosing))
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.closed = true
+	a.room.Broadcast()
 	for _, sub := range a.byToken {
 		a.completeLocked(sub, false, failed)
 		if sub.stop != nil {
@@ -253,6 +276,9 @@ func (a *async) close() {
 		a.mux.Close()
 	}
 }
+
+// errOver is why a call does not begin whose time ran out while it waited for room: its completion is on its way.
+var errOver = errors.New("erlpy: the call is over")
 
 var errCancelled = errors.New("the call was cancelled")
 

@@ -37,15 +37,17 @@ func argument(term []byte) []byte {
 	return etf.AppendNil(append(b, term...))
 }
 
-// calls is the payload of a calls frame.
-func (i *items) calls(name []byte) []byte {
-	b := make([]byte, 0, len(name)+len(i.sizes)+len(i.terms)+24)
+// head is the payload of a calls frame up to the terms; behind them stands nilTail.
+func (i *items) head(name []byte) []byte {
+	b := make([]byte, 0, len(name)+len(i.sizes)+24)
 	b, _ = etf.AppendTuple(etf.AppendVersion(b), 3)
 	b, _ = etf.AppendBytes(b, name)
 	b, _ = etf.AppendBytes(b, i.sizes)
 	b, _ = etf.AppendList(b, i.count())
-	return etf.AppendNil(append(b, i.terms...))
+	return b
 }
+
+var nilTail = etf.AppendNil(nil)
 
 // batch is a calls frame whose answers have not all come.
 type batch struct {
@@ -54,6 +56,7 @@ type batch struct {
 	base uint64 // number of its first item
 	size uint64
 	left uint64 // answers that are missing
+	held int64  // in the budget, until all have come
 }
 
 // send puts the gathered items on their way. With p.mu held.
@@ -66,9 +69,9 @@ func (p *pipe) send() {
 
 func (p *pipe) sendItems(base uint64, in *items) {
 	n := uint64(in.count())
-	b := &batch{pipe: p, base: base, size: n, left: n}
+	b := &batch{pipe: p, base: base, size: n, left: n, held: int64(len(in.terms))}
 	p.flying[b] = struct{}{}
-	err := p.e.sendBatch(b, in.calls(p.name))
+	err := p.e.sendBatch(b, in)
 	if err == nil {
 		return
 	}
@@ -92,21 +95,28 @@ func (p *pipe) sendItems(base uint64, in *items) {
 	}
 }
 
-func (e *Engine) sendBatch(b *batch, payload []byte) error {
+func (e *Engine) sendBatch(b *batch, in *items) error {
 	a := &e.async
 	a.mu.Lock()
 	b.id = a.nextID()
 	a.batches[b.id] = b
+	a.budget.add(b.held)
 	mux := e.muxLocked()
 	a.mu.Unlock()
-	return mux.SendNow(channel.Calls, b.id, payload)
+	return mux.SendNow(channel.Calls, b.id, in.head(b.pipe.name), in.terms, nilTail)
 }
 
 // drop forgets a batch that is over, or was not sent.
 func (a *async) drop(b *batch) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.dropLocked(b)
+}
+
+func (a *async) dropLocked(b *batch) {
 	delete(a.batches, b.id)
+	a.budget.add(-b.held)
+	b.held = 0
 }
 
 // forget takes batches back.
@@ -114,9 +124,9 @@ func (a *async) forget(batches map[*batch]struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for b := range batches {
-		delete(a.batches, b.id)
+		a.dropLocked(b)
 		if a.mux != nil {
-			_ = a.mux.Send(channel.Cancel, b.id, nil) // a channel that is lost has killed it
+			_ = a.mux.Send(channel.Cancel, b.id) // a channel that is lost has killed it
 		}
 	}
 }

@@ -109,7 +109,7 @@ func (e *Engine) open(t *cpython.Thread, s *session, x *entry) (channel.Status, 
 		x.phase = receiving
 		return status, nil
 	}
-	x.id = x.ch.NextID()
+	x.id = s.nextID(x.ch)
 	kind := channel.Call
 	if x.cast {
 		kind = channel.Cast
@@ -215,11 +215,8 @@ func (e *Engine) end(t *cpython.Thread, s *session, err error) cpython.Action {
 		return e.end(t, s, err)
 	}
 	e.finish(s)
-	switch {
-	case x.kind == listening && (x.phase == receiving || e.closing.Load()):
+	if x.kind == listening && (x.phase == receiving || e.closing.Load()) {
 		return cpython.Closed
-	case x.op == "registered":
-		return e.done(t, false)
 	}
 	return e.fail(t, err)
 }

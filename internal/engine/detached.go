@@ -11,17 +11,22 @@ import (
 
 var errGoexit = errors.New("the function ended its goroutine without returning")
 
-func (e *Engine) submitGo(sub *submission, f *funcs.Func, args []byte) {
+func (e *Engine) submitGo(sub *submission, f *funcs.Func, args []byte) error {
 	a := &e.async
 	ctx, cancel := context.WithCancel(context.Background())
-	sub.stop = cancel
 	a.mu.Lock()
-	a.byToken[sub.token] = sub
+	sub.stop = cancel
+	err := a.register(sub)
 	a.mu.Unlock()
+	if err != nil {
+		cancel()
+		return err
+	}
 	go func() {
 		defer cancel()
 		e.detached(ctx, f, args, func(ok bool, payload []byte) { a.complete(sub, ok, payload) })
 	}()
+	return nil
 }
 
 // detached runs a Go function that no thread waits for, when there is room for one more, and tells how it ended; unless ctx ends before it begins.

@@ -39,6 +39,8 @@ const (
 	DefaultMaxNesting  = 100
 	DefaultMaxAsync    = 1000
 	DefaultMaxState    = 1_000_000
+
+	DefaultMaxSubmittedBytes = 64 << 20
 )
 
 // ErrClosed is returned by Do after Close.
@@ -54,9 +56,12 @@ type Options struct {
 	MaxNesting  int             // calls within calls on one thread; 0: DefaultMaxNesting
 	MaxAsync    int             // submitted Go functions that run at once; 0: DefaultMaxAsync
 	MaxState    int             // keys of the shared table where there is no node; 0: DefaultMaxState
-	Poll        int             // tries before a wait becomes a sleep; 0: DefaultPoll, negative: none
-	Funcs       *funcs.Registry // nil: no Go functions
-	Main        bool            // Python's main thread is the OS main thread, and Ctrl-C is Python's
+
+	MaxSubmittedBytes int // of submitted calls and their answers; 0: DefaultMaxSubmittedBytes
+
+	Poll  int             // tries before a wait becomes a sleep; 0: DefaultPoll, negative: none
+	Funcs *funcs.Registry // nil: no Go functions
+	Main  bool            // Python's main thread is the OS main thread, and Ctrl-C is Python's
 }
 
 // Engine implements cpython.Stepper. One per process.
@@ -97,9 +102,12 @@ func New(o Options) (*Engine, error) {
 	if o.MaxState == 0 {
 		o.MaxState = DefaultMaxState
 	}
+	if o.MaxSubmittedBytes == 0 {
+		o.MaxSubmittedBytes = DefaultMaxSubmittedBytes
+	}
 	for name, n := range map[string]int{
 		"MaxFrame": o.MaxFrame, "MaxWorkers": o.MaxWorkers, "MaxContexts": o.MaxContexts, "MaxNesting": o.MaxNesting, "MaxAsync": o.MaxAsync,
-		"MaxState": o.MaxState,
+		"MaxState": o.MaxState, "MaxSubmittedBytes": o.MaxSubmittedBytes,
 	} {
 		if n < 0 {
 			return nil, fmt.Errorf("erlpy: %s cannot be negative: %d", name, n)
@@ -125,7 +133,7 @@ func New(o Options) (*Engine, error) {
 	for _, name := range e.funcs.Names() {
 		cpython.Claim(name)
 	}
-	e.async.init(o.MaxAsync)
+	e.async.init(o.MaxAsync, int64(o.MaxSubmittedBytes))
 	e.pool = worker.NewPool(worker.Options{Channel: e.channel, Max: o.MaxWorkers})
 	e.jobs.init(o.MaxContexts)
 	e.state.max = o.MaxState
@@ -163,6 +171,9 @@ type Stats struct {
 	Calls    uint64 // that have ended
 	Lent     uint64 // of these: without a step
 	InFlight int
+
+	SubmittedBytes, MaxSubmittedBytes int // of submitted calls under way, and their bound
+	Waiting                           int // calls that wait for room below it
 }
 
 // Stats returns the figures of this moment.

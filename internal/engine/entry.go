@@ -6,13 +6,14 @@ import "github.com/erlpy/erlpy/internal/channel"
 type kind uint8
 
 const (
-	outgoing  kind = iota // a call of an Erlang function
-	task                  // a Go function on a goroutine of its own
-	incoming              // a call of Python that came over the channel, and runs
-	listening             // waits for calls from the node: a context, or the host's control channel
-	jobServer             // waits for the Go program's own calls
-	reaper                // waits for the ends of submitted calls
-	mapping               // waits for the results of a map
+	outgoing   kind = iota // a call of an Erlang function
+	task                   // a Go function on a goroutine of its own
+	incoming               // a call of Python that came over the channel, and runs
+	listening              // waits for calls from the node: a context, or the host's control channel
+	jobServer              // waits for the Go program's own calls
+	reaper                 // waits for the ends of submitted calls
+	mapping                // waits for the results of a map
+	submitting             // waits for room for a call that it submits
 )
 
 // phase of an outgoing or listening entry.
@@ -36,6 +37,7 @@ type entry struct {
 	task    *goTask
 	server  *server
 	pipe    *pipe
+	line    *line
 }
 
 // abandon lets go of what would otherwise reach for a thread that is not there any more.
@@ -48,5 +50,8 @@ func (x *entry) abandon() {
 	}
 	if x.pipe != nil {
 		x.pipe.await(-1)
+	}
+	if x.line != nil {
+		x.line.abandon()
 	}
 }

@@ -39,6 +39,7 @@ func payload(err error) etf.Tuple {
 	var refused *channel.RefusedError
 	var panicked *funcs.PanicError
 	var deep *nestingError
+	var full *fullError
 	var late *timedOut
 	var bad *badTerm
 	var result *funcs.ResultError
@@ -48,7 +49,8 @@ func payload(err error) etf.Tuple {
 		return raised(text, strings.Split(strings.TrimSpace(string(panicked.Stack)), "\n"))
 	case errors.As(err, &unknown):
 		return etf.Tuple{etf.Atom("not_registered"), unknown.name}
-	case errors.As(err, &limit), errors.As(err, &workers), errors.As(err, &nesting), errors.As(err, &deep), errors.Is(err, cpython.ErrNoMemory):
+	case errors.As(err, &limit), errors.As(err, &workers), errors.As(err, &nesting), errors.As(err, &deep), errors.As(err, &full),
+		errors.Is(err, cpython.ErrNoMemory):
 		return etf.Tuple{etf.Atom("limit"), text}
 	case errors.As(err, &late):
 		return etf.Tuple{etf.Atom("timeout"), text}

@@ -14,7 +14,7 @@ func (e *Engine) lend(t *cpython.Thread, s *session, ch *channel.Channel) {
 		return // who may interrupt a job counts its calls; an answer that nobody waits for comes first
 	}
 	if l, ok := ch.Lend(); ok {
-		t.Lend(cpython.Loan(l))
+		t.Lend(cpython.Loan{FD: l.FD, ID: l.ID, Last: s.lastID(ch, l.ID), Polls: l.Polls, Limit: l.Limit})
 	}
 }
 

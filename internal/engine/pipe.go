@@ -40,6 +40,7 @@ type pipe struct {
 	last   uint64 // first to last - 1 are the items whose results Python has not got
 	ring   []slot // by number modulo its length, a power of 2
 	open   int    // of these items, those that have no result yet
+	held   int64  // bytes of results that Python has not got
 	flying map[*batch]struct{}
 	waiter int // wake descriptor of the thread that waits for a result; else -1
 	closed bool
@@ -74,12 +75,17 @@ func newPipe(e *Engine, name []byte, window uint64) *pipe {
 
 func (p *pipe) slot(n uint64) *slot { return &p.ring[n&uint64(len(p.ring)-1)] }
 
-// put takes an item, one term. It does not block, and runs no function here.
-func (p *pipe) put(item []byte) {
+// put takes an item, one term; or does not, when there is no room for one more of this map. One item is always let in, as each thread may make one
+// call at a time: so a map goes on, whoever has the room. It does not block, and runs no function here.
+func (p *pipe) put(item []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return
+		return true
+	}
+	if p.first < p.last && p.e.async.budget.full(int64(len(item)+len(p.in.terms)), p.held) {
+		p.send() // what there is may be what the function waits for
+		return false
 	}
 	n := p.last
 	p.open++
@@ -89,14 +95,18 @@ func (p *pipe) put(item []byte) {
 	switch f := p.e.funcs.Lookup(p.name); {
 	case f != nil:
 		args := argument(item)
-		go p.e.detached(p.ctx, f, args, func(ok bool, payload []byte) { p.over(n, ok, payload) })
-		return
+		p.e.async.countBytes(int64(len(args)))
+		go func() {
+			defer p.e.async.countBytes(-int64(len(args)))
+			p.e.detached(p.ctx, f, args, func(ok bool, payload []byte) { p.over(n, ok, payload) })
+		}()
+		return true
 	case p.e.closing.Load():
 		p.fail(n, errClosing)
-		return
+		return true
 	case p.e.channel == nil:
 		p.fail(n, p.e.nobody(string(p.name)))
-		return
+		return true
 	}
 	p.in.add(item)
 	switch {
@@ -106,6 +116,7 @@ func (p *pipe) put(item []byte) {
 		p.timed = true
 		p.timer.Reset(gatherTime)
 	}
+	return true
 }
 
 // tick sends what nothing else has sent.
@@ -148,13 +159,14 @@ func (p *pipe) set(n uint64, state slotState, count int, payload []byte) {
 		return
 	}
 	p.end(count)
+	p.held += int64(len(payload))
 	*p.slot(n) = slot{state, uint32(count), payload}
 	for i := n + 1; i < n+uint64(count); i++ {
 		p.slot(i).state = covered
 	}
 	if n == p.first && p.waiter >= 0 {
 		wake(p.waiter)
-		p.waiter = -1
+		p.waits(-1)
 	}
 }
 
@@ -186,6 +198,7 @@ func (p *pipe) take(t *cpython.Thread) (bool, error) {
 			return true, err
 		}
 		size += putRecord(b[size:], s)
+		p.held -= int64(len(s.payload))
 		for end := p.first + uint64(s.count); p.first < end; p.first++ {
 			*p.slot(p.first) = slot{}
 		}
@@ -198,10 +211,18 @@ func (p *pipe) take(t *cpython.Thread) (bool, error) {
 func (p *pipe) await(wakeFD int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.waiter = wakeFD
+	p.waits(wakeFD)
 	if wakeFD >= 0 && p.slot(p.first).state != empty {
 		wake(wakeFD)
 	}
+}
+
+// waits notes the descriptor of the thread that waits, or that none does. While one does the node's channel is read whatever Python has yet to take.
+func (p *pipe) waits(wakeFD int) {
+	if waits := wakeFD >= 0; waits != (p.waiter >= 0) {
+		p.e.async.mapWaits(waits)
+	}
+	p.waiter = wakeFD
 }
 
 // close takes back whatever is under way.

@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
 
+	"github.com/erlpy/erlpy/internal/channel"
 	"github.com/erlpy/erlpy/internal/cpython"
 	"github.com/erlpy/erlpy/internal/funcs"
 	"github.com/erlpy/erlpy/internal/worker"
@@ -19,6 +21,7 @@ type session struct {
 	casts  casts
 	streak int // see takeTurn
 	last   funcs.Last
+	reaps  bool // it is the completion thread
 
 	pieces    [][]byte // of a frame with parts, while it is being sent
 	forgotten []uint32 // calls on the worker's channel whose answers nobody waits for any more
@@ -55,6 +58,32 @@ func (s *session) forget(id uint32) bool {
 	before := len(s.forgotten)
 	s.forgotten = without(s.forgotten, id)
 	return len(s.forgotten) < before
+}
+
+// nextID returns a number that no call on the channel has: after 2^32 calls they come again.
+func (s *session) nextID(ch *channel.Channel) uint32 {
+	for {
+		id := ch.NextID()
+		inUse := slices.Contains(s.forgotten, id)
+		for i := range s.stack {
+			x := &s.stack[i]
+			inUse = inUse || x.kind == outgoing && x.ch == ch && x.id == id
+		}
+		if !inUse {
+			return id
+		}
+	}
+}
+
+// lastID is how far a loan may count on from an id before it comes to one in use, or to the end.
+func (s *session) lastID(ch *channel.Channel, id uint32) uint32 {
+	last := uint32(math.MaxUint32)
+	for i := range s.stack {
+		if x := &s.stack[i]; x.kind == outgoing && x.ch == ch && x.id > id {
+			last = min(last, x.id-1)
+		}
+	}
+	return last
 }
 
 // nesting is how many calls of Python, and Go functions that may make some, the thread is in the middle of.
@@ -188,6 +217,7 @@ func (e *Engine) Exit(t *cpython.Thread) {
 		return
 	}
 	e.takeBack(t)
+	e.async.exit(t.Handle())
 	e.sessions.remove(t.Handle())
 	unfinished := len(s.stack) > 0
 	for len(s.stack) > 0 { // the interpreter ended the thread in the middle of a call

@@ -39,6 +39,10 @@ func (e *Engine) Step(t *cpython.Thread, ev cpython.Event) cpython.Action {
 		return e.begin(t, true)
 	case cpython.Submit:
 		return e.submit(t)
+	case cpython.Offer:
+		return e.offer(t)
+	case cpython.Reaped:
+		return e.reaped()
 	case cpython.Cancel:
 		return e.cancelToken(t)
 	case cpython.MapItem:
@@ -178,6 +182,8 @@ func (e *Engine) resume(t *cpython.Thread, s *session) cpython.Action {
 		return e.reap(t, s)
 	case mapping:
 		return e.mapResults(t)
+	case submitting:
+		return e.resumeSubmit(t, s)
 	default:
 		return e.converse(t, s)
 	}
@@ -219,7 +225,7 @@ func (e *Engine) timeout(t *cpython.Thread, s *session) cpython.Action {
 
 // finish takes the youngest entry off the stack.
 func (e *Engine) finish(s *session) {
-	if k := s.top().kind; k == outgoing || k == task {
+	if k := s.top().kind; k == outgoing || k == task || k == submitting {
 		s.end()
 	}
 	s.pop()
@@ -286,6 +292,7 @@ func (e *Engine) statsTerm(t *cpython.Thread) map[string]any {
 	m := map[string]any{
 		"idle": st.Idle, "bound": st.Bound, "retired": st.Retired, "in_flight": st.InFlight, "calls": st.Calls,
 		"bytes_in": st.BytesIn, "bytes_out": st.BytesOut, "reconnects": st.Reconnects, "worker": nil, "handler": nil,
+		"submitted_bytes": st.SubmittedBytes, "max_submitted_bytes": st.MaxSubmittedBytes, "waiting": st.Waiting,
 	}
 	if s := e.sessions.get(t.Handle()); s != nil && s.w != nil {
 		m["worker"] = s.w.ID

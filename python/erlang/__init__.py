@@ -75,7 +75,9 @@ _bound: dict[str, Callable[..., Any]] = {}
 
 
 def __getattr__(name: str) -> Callable[..., Any]:
-    # The import machinery asks for names such as __wrapped__ and _erlang; those are never worth a look-up on the node.
+    # Only a registry's "no" is an AttributeError. A look-up that fails raises its reason, as a call would: Disconnected, say.
+    # The import machinery, inspect, doctest, copy and pytest probe every module for names such as __wrapped__ and
+    # _pytestfixturefunction: a leading underscore never reaches the node.
     if name.startswith("_") or not _erlang.registered(name):
         raise AttributeError(f"module 'erlang' has no attribute {name!r}, and no function of that name is registered")
     function = _bound.get(name)
