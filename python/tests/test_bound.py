@@ -312,7 +312,7 @@ def test_the_connection_is_lost_while_calls_wait(begin: Begin, node: FakeNode) -
     assert finished(run) == (0, "Disconnected\nDisconnected\n3\n", "")
 
 
-def test_the_program_ends_while_calls_wait(begin: Begin) -> None:
+def test_the_program_ends_while_calls_wait(begin: Begin, tmp_path: Path) -> None:
     run, peer = begin(
         """
         futures = [erlang.submit('f', data) for _ in range(2)]
@@ -329,9 +329,11 @@ def test_the_program_ends_while_calls_wait(begin: Begin) -> None:
                 say(e)
         threading.Thread(target=asyncio.run, args=[main()], daemon=True).start()
         waiting(2)
+        until('end')
         """
     )
     calls(peer, 2)
+    (tmp_path / "end").touch()
     status, out, err = finished(run)
     assert (status, err) == (0, "")
     assert out.count("\n") == 2 and out.count("the interpreter is shutting down") >= 1
