@@ -1,10 +1,11 @@
-// Package erlpy runs Python in a Go program, and lets Python threads call functions of Go and of Erlang: concurrently, from any
-// thread, in less than a microsecond (Go) or a few (Erlang).
+// Package erlpy runs Python in a Go program, and lets Python threads call functions of Go and of
+// Erlang: concurrently, from any thread, in less than a microsecond (Go) or a few (Erlang).
 //
 // # Lifecycle
 //
-// [Start] finds a CPython (3.9 or later, with a GIL), loads its shared library and starts it; [Runtime.Close] ends it. CPython
-// can be started once in a process. Nothing of Python is needed to build a program.
+// [Start] finds a CPython (3.9 or later, with a GIL), loads its shared library and starts it;
+// [Runtime.Close] ends it. CPython can be started once in a process. Nothing of Python is needed to
+// build a program.
 //
 // # Safety
 //

@@ -31,10 +31,12 @@ type Options struct {
 	MaxNesting int
 	// MaxAsync is how many Go functions that were called by async_call, submit or map may run at once; others wait. 0 is 1000.
 	MaxAsync int
-	// MaxState is the most keys in the table of erlang.state_set where there is no node. 0 is 1,000,000.
+	// MaxState is the most keys in the table of erlang.state_set where there is no node. 0 is
+	// 1,000,000.
 	MaxState int
-	// MaxSubmittedBytes bounds the bytes of calls by submit, async_call and map that are under way, arguments and answers. At the bound submit
-	// blocks its thread, async_call its task, and map makes one call at a time. A larger call goes alone. 0 is 64 MiB.
+	// MaxSubmittedBytes bounds the bytes of calls by submit, async_call and map that are under way,
+	// arguments and answers. At the bound submit blocks its thread, async_call its task, and map makes
+	// one call at a time. A larger call goes alone. 0 is 64 MiB.
 	MaxSubmittedBytes int
 	// Poll is how often a thread looks for its answer before it sleeps. 0 is 50, negative is once.
 	Poll int
@@ -79,12 +81,12 @@ func Start(ctx context.Context, o Options) (*Runtime, error) {
 	return rt, nil
 }
 
-// Register makes a Go function callable from Python as erlang.call(name, ...). A first parameter
-// of type context.Context is not an argument: it is cancelled with the call, and a child of the
-// ctx of the surrounding Exec, Eval, Call or RunFile. A last result of type error, when not nil,
-// is raised as CallError. Any other parameters and results are converted as package etf says. fn
-// runs on the calling Python thread, so any number of times at once; with a context or a timeout, on
-// a goroutine of its own. A panic in it is raised as CallError. Without a context it must not end its
+// Register makes a Go function callable from Python as erlang.call(name, ...). A first parameter of
+// type context.Context is not an argument: it is cancelled with the call, and a child of the ctx of
+// the surrounding Exec, Eval, Call or RunFile. A last result of type error, when not nil, is raised
+// as CallError. Any other parameters and results are converted as package etf says. fn runs on the
+// calling Python thread, so any number of times at once; with a context or a timeout, on a
+// goroutine of its own. A panic in it is raised as CallError. Without a context it must not end its
 // goroutine by runtime.Goexit, as FailNow and Fatal of package testing do: this ends the program.
 // With one, it is raised as CallError. A name in use is replaced. It fails if fn is no function, or
 // has a type without a term.

@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// The hook of rebar3 and Mix, without Go, with an old one, or without a C compiler, lists each way out.
+// The hook of rebar3 and Mix, without Go, with an old one, or without a C compiler, lists each way
+// out.
 func TestHostSaysWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	dir := source(t)
@@ -212,7 +213,8 @@ func commit(t *testing.T, dir string) {
 	succeed(t, dir, "git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-q", "-m", "as it is")
 }
 
-// pathWithout returns the PATH without programs of some patterns, in one directory, with go as given.
+// pathWithout returns the PATH without programs of some patterns, in one directory, with go as
+// given.
 func pathWithout(t *testing.T, programs []string, goScript string) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -403,8 +403,8 @@ suits(#{where := {host, Host}}, Context, Pool) -> host_of(Context, Pool) =:= Hos
 wait(Request, #pool{waiting = Waiting} = Pool) ->
     Pool#pool{waiting = py_queue:add(Request, Waiting)}.
 
-%% Grows by one context when more calls wait than contexts come. A host without a context may be about
-%% to end, and its calls move to others then: replace/1 decides a moment later.
+%% Grows by one context when more calls wait than contexts come. A host without a context may be
+%% about to end, and its calls move to others then: replace/1 decides a moment later.
 -spec demand(pool()) -> result().
 demand(#pool{waiting = Waiting, contexts = Contexts, capacity = Capacity} = Pool) ->
     case py_queue:free(Waiting) > 0 of

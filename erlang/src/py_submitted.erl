@@ -88,8 +88,8 @@ call(Payload, Batched, #{policy := Policy, max_frame := MaxFrame} = Context) ->
     tell(Answer, Context).
 
 %% Ends before its time if one of the calls has left something behind that could disturb the next. A
-%% batch that cannot be decoded, or is too large for one process, is not begun: then each call is tried
-%% alone.
+%% batch that cannot be decoded, or is too large for one process, is not begun: then each call is
+%% tried alone.
 -spec batch(binary(), pos_integer(), py_batches:claims(), context()) -> ok.
 batch(Payload, Count, Claims, #{policy := Policy} = Context) ->
     case py_function:fits(Payload) andalso py_term:decode(Payload, Policy) of

@@ -120,7 +120,8 @@ erased(_) ->
         {3, Call, erased} = py_client:recv(Socket)
      end || Call <- [1, 2]].
 
-%% The handler cannot know any more that an answer is to come. It ends, rather than take that for another one.
+%% The handler cannot know any more that an answer is to come. It ends, rather than take that for
+%% another one.
 erased_after_a_timeout(_) ->
     {Socket, Handler} = py_client:thread(),
     Monitor = py_client:watch(Handler),

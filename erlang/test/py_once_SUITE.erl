@@ -179,7 +179,8 @@ wanted(throw, _) -> {raised, throw, ball};
 wanted(undecodable, _) -> bad_term;
 wanted(_, Index) -> Index.
 
-%% Each at each place, with the channel awake, and with the timer due before the channel reads a word.
+%% Each at each place, with the channel awake, and with the timer due before the channel reads a
+%% word.
 every_action(_) ->
     with_bystander(fun(Socket, Channel) ->
         [once(Socket, Channel, [case At of K -> Action; _ -> plain end || At <- [1, 2, 3]], Mode)

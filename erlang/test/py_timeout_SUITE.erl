@@ -215,8 +215,8 @@ interrupt_other_process(_) ->
     {error, interrupted} = py:await(Ref),
     {ok, 1} = py:eval("1").
 
-%% The interrupt would strike after the C code: the caller hears before, and the context is replaced. The
-%% names stay.
+%% The interrupt would strike after the C code: the caller hears before, and the context is
+%% replaced. The names stay.
 interrupt_in_c(_) ->
     Context = py:context(),
     tell_me(),
@@ -336,8 +336,8 @@ waiters_at_the_limit(_) ->
     demonitor(Monitor, [flush]),
     exit(Slow, kill).
 
-%% A function calls a server, and the server Python. All waiting calls are refused: nobody can tell for
-%% which of them the function waits.
+%% A function calls a server, and the server Python. All waiting calls are refused: nobody can tell
+%% for which of them the function waits.
 server_in_between(_) ->
     tell_me(),
     Server = spawn_link(fun Serve() -> receive {'$gen_call', From, ask} -> gen:reply(From, py:eval("1 + 1")), Serve() end end),

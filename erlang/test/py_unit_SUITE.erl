@@ -281,8 +281,8 @@ pool_insists(_) ->
     %% A host of another make.
     {[{kill, Context}], _} = py_pool:interrupted(Context, failed, P2).
 
-%% By py:interrupt/1: its caller hears of the hit, or of the call's end. The context is given up in time,
-%% and only for this call.
+%% By py:interrupt/1: its caller hears of the hit, or of the call's end. The context is given up in
+%% time, and only for this call.
 pool_interrupts(_) ->
     {Host, Context, R1, R2, P1} = pool_at_work(),
     [A, B, C] = [{self(), N} || N <- [a, b, c]],
@@ -369,7 +369,8 @@ pool_loses_a_host(_) ->
     {[grow_later], P13} = py_pool:ended(A, unsent, closed, P12),
     {[{grow, H3}], _} = py_pool:replace(P13).
 
-%% The context of a host ends a moment before the host: calls for that host are not refused in between.
+%% The context of a host ends a moment before the host: calls for that host are not refused in
+%% between.
 pool_context_ends_before_its_host(_) ->
     [Host1, Host2, A, B] = [pid(), pid(), pid(), pid()],
     [begin

@@ -188,7 +188,8 @@ func TestStartGivenSocket(t *testing.T) {
 	}
 }
 
-// A directory and a file that merely have names like ours are left alone, whether the node starts or not.
+// A directory and a file that merely have names like ours are left alone, whether the node starts
+// or not.
 func TestStartGivenDirectory(t *testing.T) {
 	dir, err := os.MkdirTemp("/tmp", "erlpy-")
 	if err != nil {

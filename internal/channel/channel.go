@@ -96,8 +96,8 @@ func (c *Channel) FD() int { return c.fd }
 // Handler returns the pid of the Erlang process at the other end; zero before Open is done.
 func (c *Channel) Handler() etf.Pid { return c.handler }
 
-// NextID returns a number for a call: 1, 2, ..., and never 0, which stands for no call. After 2^32 of them they come again: the caller passes over
-// those that are in use.
+// NextID returns a number for a call: 1, 2, ..., and never 0, which stands for no call. After 2^32
+// of them they come again: the caller passes over those that are in use.
 func (c *Channel) NextID() uint32 {
 	if c.id++; c.id == 0 {
 		c.id = 1

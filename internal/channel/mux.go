@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// Frames gather in chunks of this size; a larger frame has one of its own. A chunk is let go of as soon as it is written.
+// Frames gather in chunks of this size; a larger frame has one of its own. A chunk is let go of as
+// soon as it is written.
 const chunkSize = 64 << 10
 
 // Mux is a channel of role async (PROTOCOL.md section 4.1): any number of calls in flight, answered in any order. Unlike a Channel it

@@ -176,8 +176,8 @@ static int schedule_again(PyObject *self, PyObject *const *args) {
     return result != NULL;
 }
 
-/* An exception that comes at a function's first step, before any `try` of its own, or in its `except`, is one that Python code cannot see to. These
- * stand around it. */
+/* Python code cannot guard itself against an exception at its first step, before any `try`, or in
+ * its `except`. These functions stand around it. */
 static PyObject *erlang_insist(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
     if (nargs != 3) return raise_error(py.PyExc_TypeError, "insist() takes what schedules, a function and its argument");
     PyObject *result = call_one(args[1], args[2]);
@@ -203,8 +203,9 @@ static PyObject *erlang_call_first(PyObject *self, PyObject *const *args, Py_ssi
 static PyObject *erlang_persist(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
     (void)self;
     if (nargs != 3) return raise_error(py.PyExc_TypeError, "persist() takes a function, its argument, and what an exception is reported to");
-    /* PyThreadState_SetAsyncExc finds the youngest state of a thread. This one never runs: an asynchronous exception strikes nothing in this thread,
-     * where it could come between the taking of a lock by the library and its `try`, and that lock would be lost. Freed with the interpreter. */
+    /* PyThreadState_SetAsyncExc finds the youngest state of a thread. This one never runs, so an
+     * asynchronous exception strikes nothing in this thread. It could come between the taking of a
+     * lock by the library and its `try`, and lose that lock. Freed with the interpreter. */
     (void)py.PyThreadState_New(py.PyInterpreterState_Get());
     for (;;) {
         PyObject *result = call_one(args[0], args[1]);

@@ -58,7 +58,8 @@ static int append(PyObject *list, PyObject *o) {
 static int append_completion(PyObject *list, const uint8_t *p, size_t len) {
     PyObject *value = decode_payload(p + ERLPY_COMPLETION, len);
     int ok = p[8] && value != NULL;
-    /* What is no Exception is not about the value: it was raised in this thread from outside. The batch comes again. */
+    /* Any other than an Exception was raised from outside, and not for the value. The batch comes
+     * again. */
     if (value == NULL && py.PyErr_ExceptionMatches(py.PyExc_Exception)) value = undecodable();
     if (append(list, py.PyLong_FromUnsignedLongLong((uint64_t)get_u32(p) << 32 | get_u32(p + 4))) == 0 &&
         append(list, own(ok ? py._Py_TrueStruct : py._Py_FalseStruct)) == 0)

@@ -4,17 +4,19 @@
 
 #include "steps.h"
 
-/* Starts a call that is answered by a completion, which carries token; args is a tuple. True, as soon as there is room for it. */
+/* Starts a call, to be answered by a completion with the token; args is a tuple. Waits for room;
+ * then True. */
 PyObject *pipeline_submit(utf8 name, PyObject *args, uint64_t token, int64_t timeout_ns);
 
-/* The same at once; or False: a completion with this token says when there is room, or that the time is over. */
+/* The same at once; or False: a completion with this token tells of room, or of the end of the
+ * call's time. */
 PyObject *pipeline_offer(utf8 name, PyObject *args, uint64_t token, int64_t timeout_ns);
 
 /* Takes a submitted call back: its completion says so. None. */
 PyObject *pipeline_cancel(uint64_t token);
 
-/* Waits for completions, and appends token, ok, value or error payload, token, ... to the list: True. False when the program ends. With an
- * exception nothing is lost: they come with the next call. */
+/* Waits for completions, and appends token, ok, value or error payload, token, ... to the list: True.
+ * False when the program ends. With an exception nothing is lost: they come with the next call. */
 PyObject *pipeline_reap(PyObject *list);
 
 /* Calls the function for each item of an iterator: a capsule. At most window items are taken before their results are given. */

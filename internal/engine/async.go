@@ -163,7 +163,8 @@ func (a *async) answered(answers []channel.Answer) error {
 	return nil
 }
 
-// hold keeps the channel from reading on while Python has as many bytes of answers to take as the bound allows.
+// hold keeps the channel from reading on while Python has as many bytes of answers to take as the
+// bound allows.
 func (a *async) hold() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -277,7 +278,8 @@ func (a *async) close() {
 	}
 }
 
-// errOver is why a call does not begin whose time ran out while it waited for room: its completion is on its way.
+// errOver is why a call does not begin whose time ran out while it waited for room: its completion
+// is on its way.
 var errOver = errors.New("erlpy: the call is over")
 
 var errCancelled = errors.New("the call was cancelled")

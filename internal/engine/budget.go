@@ -6,13 +6,16 @@ import (
 	"sync/atomic"
 )
 
-// callOverhead is the cost of a submitted call beside its bytes, in Python, in Go and at the node: a bound on bytes is one on calls too.
+// callOverhead is the cost of a submitted call beside its bytes, in Python, in Go and at the node:
+// a bound on bytes is one on calls too.
 const callOverhead = 512
 
-// budget bounds the bytes of submitted calls: arguments until the answer has come, answers until Python has them. Guarded by async.mu.
+// budget bounds the bytes of submitted calls: arguments until the answer has come, answers until
+// Python has them. Guarded by async.mu.
 //
-// Room is given in order of arrival. A thread gets it reserved, since it takes it without fail. A coroutine is told, and comes again: its loop may be
-// blocked meanwhile, by a thread that waits for room itself. So what loops are promised keeps their own later calls back, and nobody else's; in
+// Room is given in order of arrival. A thread gets it reserved, since it takes it without fail. A
+// coroutine is told, and comes again: its loop may be blocked meanwhile, by a thread that waits for
+// room itself. So what loops are promised keeps their own later calls back, and nobody else's; in
 // return a promise is kept, even if others have taken the room.
 type budget struct {
 	bound  int64
@@ -22,7 +25,8 @@ type budget struct {
 	loops  map[uint64]*loop
 }
 
-// loop is a thread whose coroutines wait for room. Its place in the budget's queue is that of its first waiter.
+// loop is a thread whose coroutines wait for room. Its place in the budget's queue is that of its
+// first waiter.
 type loop struct {
 	handle   uint64 // of the thread
 	waiters  list.List
@@ -48,18 +52,21 @@ func (e *fullError) Error() string {
 		"done-callbacks, cannot wait for room: submit from another thread", e.bound)
 }
 
-// fits reports whether there is room for so many bytes, beside others that are expected. A call larger than the bound fits alone.
+// fits reports whether there is room for so many bytes, beside others that are expected. A call
+// larger than the bound fits alone.
 func (b *budget) fits(size, expected int64) bool {
 	used := b.used.Load() + expected
 	return used == 0 || used+size <= b.bound
 }
 
-// full reports whether a map has no room for more; held bytes are its own results. Any goroutine may call it.
+// full reports whether a map has no room for more; held bytes are its own results. Any goroutine
+// may call it.
 func (b *budget) full(size, held int64) bool {
 	return b.queued.Load() > 0 || b.used.Load()+held+size > b.bound
 }
 
-// enter takes room for a waiter whose turn it is. false: it has to wait. handle is that of a coroutine's thread, 0 for a thread that can wait.
+// enter takes room for a waiter whose turn it is. false: it has to wait. handle is that of a
+// coroutine's thread, 0 for a thread that can wait.
 func (b *budget) enter(w *waiter, handle uint64) bool {
 	if w.promised > 0 {
 		b.used.Add(w.size)

@@ -76,7 +76,8 @@ func (e *Engine) mapBegin(t *cpython.Thread) cpython.Action {
 	return cpython.Done
 }
 
-// mapItem puts the term in the frame into a pipe, or refuses it while there is no room. With the GIL held: it must not take long.
+// mapItem puts the term in the frame into a pipe, or refuses it while there is no room. With the
+// GIL held: it must not take long.
 func (e *Engine) mapItem(t *cpython.Thread) cpython.Action {
 	p := e.pipes.get(t.Token())
 	if p == nil {

@@ -75,8 +75,9 @@ func newPipe(e *Engine, name []byte, window uint64) *pipe {
 
 func (p *pipe) slot(n uint64) *slot { return &p.ring[n&uint64(len(p.ring)-1)] }
 
-// put takes an item, one term; or does not, when there is no room for one more of this map. One item is always let in, as each thread may make one
-// call at a time: so a map goes on, whoever has the room. It does not block, and runs no function here.
+// put takes an item, one term; or does not, when there is no room for one more of this map. One
+// item is always let in, as each thread may make one call at a time: so a map goes on, whoever has
+// the room. It does not block, and runs no function here.
 func (p *pipe) put(item []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -217,7 +218,8 @@ func (p *pipe) await(wakeFD int) {
 	}
 }
 
-// waits notes the descriptor of the thread that waits, or that none does. While one does the node's channel is read whatever Python has yet to take.
+// waits notes the descriptor of the thread that waits, or that none does. While one does the node's
+// channel is read whatever Python has yet to take.
 func (p *pipe) waits(wakeFD int) {
 	if waits := wakeFD >= 0; waits != (p.waiter >= 0) {
 		p.e.async.mapWaits(waits)

@@ -28,7 +28,8 @@ func hint(token uint64) completion {
 	return completion{token: token, ok: true, payload: etf.AppendNil(etf.AppendVersion(nil))}
 }
 
-// completions are the ends of calls, until the reaper has handed them to Python. Guarded by async.mu.
+// completions are the ends of calls, until the reaper has handed them to Python. Guarded by
+// async.mu.
 type completions struct {
 	ready       []completion
 	taken       int   // of ready, Python has those
@@ -55,7 +56,8 @@ func (c *completions) add(x completion) {
 	}
 }
 
-// reap hands completions to the thread that asks for them, or puts it to sleep until there are some. They are given again until they are reaped.
+// reap hands completions to the thread that asks for them, or puts it to sleep until there are
+// some. They are given again until they are reaped.
 func (e *Engine) reap(t *cpython.Thread, s *session) cpython.Action {
 	s.reaps = true
 	if len(s.stack) == 0 || s.top().kind != reaper {
@@ -84,7 +86,8 @@ func (e *Engine) reap(t *cpython.Thread, s *session) cpython.Action {
 	return cpython.Sleep
 }
 
-// reaped is told that Python has the completions given last. With the GIL held: it must not take long.
+// reaped is told that Python has the completions given last. With the GIL held: it must not take
+// long.
 func (e *Engine) reaped() cpython.Action {
 	a := &e.async
 	a.mu.Lock()

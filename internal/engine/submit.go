@@ -96,8 +96,8 @@ func (e *Engine) resumeSubmit(t *cpython.Thread, s *session) cpython.Action {
 	return e.start(t, l.sub, left)
 }
 
-// offer starts the call in the frame if there is room for it, and answers false if not: then a completion with its token says when to offer it
-// again, or that its time is over.
+// offer starts the call in the frame if there is room for it, and answers false if not: then a
+// completion with its token says when to offer it again, or that its time is over.
 func (e *Engine) offer(t *cpython.Thread) cpython.Action {
 	if e.closing.Load() {
 		return e.fail(t, errClosing)

@@ -17,7 +17,8 @@ import (
 	"github.com/erlpy/erlpy/internal/funcs"
 )
 
-// bounded is an engine with a bound on the bytes of submitted calls, and a Go function "size" that ends when it is let: by a token in release.
+// bounded is an engine with a bound on the bytes of submitted calls, and a Go function "size" that
+// ends when it is let: by a token in release.
 type bounded struct {
 	*Engine
 	t       *testing.T
@@ -226,7 +227,8 @@ func TestOffersInOrder(t *testing.T) {
 	if got := append(b.reap(reaper, true), b.reap(reaper, true)...); !slices.Equal(got, []uint64{1, 2, 3}) {
 		t.Fatalf("reaped %v, of which 2 and 3 are hints", got)
 	}
-	// The loop may be blocked by a thread that waits for this room, its own even. It comes later, and finds room all the same.
+	// The loop may be blocked by a thread that waits for this room, its own even. It comes later, and
+	// finds room all the same.
 	b.want("a thread meanwhile", b.start(blocked, cpython.Submit, 4, 400), cpython.Done)
 	if b.offer(loop, 5, 10) {
 		t.Error("one that comes later goes first")

@@ -75,9 +75,10 @@ _bound: dict[str, Callable[..., Any]] = {}
 
 
 def __getattr__(name: str) -> Callable[..., Any]:
-    # Only a registry's "no" is an AttributeError. A look-up that fails raises its reason, as a call would: Disconnected, say.
-    # The import machinery, inspect, doctest, copy and pytest probe every module for names such as __wrapped__ and
-    # _pytestfixturefunction: a leading underscore never reaches the node.
+    # Only a registry's "no" is an AttributeError. A look-up that fails raises its reason, as a call
+    # would: Disconnected, say. The import machinery, inspect, doctest, copy and pytest probe every
+    # module for names such as __wrapped__ and _pytestfixturefunction: a leading underscore never
+    # reaches the node.
     if name.startswith("_") or not _erlang.registered(name):
         raise AttributeError(f"module 'erlang' has no attribute {name!r}, and no function of that name is registered")
     function = _bound.get(name)

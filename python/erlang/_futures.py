@@ -59,7 +59,8 @@ class _Call(Future[Any]):
                     self.set_running_or_notify_cancel()
 
     def _invoke_callbacks(self) -> None:
-        # In place of the base class's, which loses the other callbacks when one raises KeyboardInterrupt, and when an exception comes in between.
+        # In place of the base class's, which loses the other callbacks when one raises
+        # KeyboardInterrupt, and when an exception comes in between.
         while self._done_callbacks:
             try:
                 _erlang.call_first(self._done_callbacks, self)

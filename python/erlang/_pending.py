@@ -105,7 +105,8 @@ def _hand_out(batch: list[Any]) -> None:
     Flat, as are the lists for the loops: each tuple that lives for a while costs the garbage collector's
     time, which is half of what asyncio costs.
     """
-    # The futures take the tokens' places first: a call that has waited for room is offered anew with its token.
+    # The futures take the tokens' places first: a call that has waited for room is offered anew
+    # with its token.
     tokens = batch[::3]
     batch[::3] = [_table.get(token) if type(token) is int else token for token in tokens]
     for token in tokens:
