@@ -33,7 +33,7 @@ def until(step):
         time.sleep(0.001)
 
 def say(*what):
-    print(*what, flush=True)
+    os.write(1, (' '.join(map(str, what)) + '\\n').encode())  # in one piece, beside other threads
 
 def thread(function, *args):
     t = threading.Thread(target=function, args=args)
