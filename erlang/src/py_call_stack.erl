@@ -10,7 +10,7 @@
 
 -export([new/2, is_empty/1, moves/1]).
 -export([step/1, call/3, serve/3, reply/3, move/3, broken/2]).
--export([interrupted/1, answered/4, due/1, expire/2]).
+-export([interrupted/1, given_up/1, answered/4, due/1, expire/2]).
 -export_type([stack/0, runner/0, move/0, outcome/0, effect/0]).
 
 -type runner() :: pid().
@@ -32,10 +32,11 @@
     id :: py_frame:id() | cast,
     runner :: runner(),
     move = none :: none | move(),
-    %% Python has given up on the function and takes no answer.
-    passed = false :: boolean(),
-    %% Python stops waiting for the function; once it has, the time to kill it.
-    interrupted = false :: boolean() | {kill, time()}
+    %% Python may have given up on the function: from a time on, the handler looks if it has. Or
+    %% it surely has, and the function is killed at a time.
+    interrupted = no :: no | perhaps | {look, time()} | surely | {kill, time()},
+    %% Python answered an outer call, and takes no answer of this function.
+    passed = false :: boolean()
 }).
 
 -record(abandoned, {
@@ -86,11 +87,12 @@ is_empty(#stack{levels = Levels}) ->
 moves(#stack{moves = Moves}) ->
     Moves.
 
-%% What is next
+%% Next actions
 
-%% @doc The next action. `read': Python speaks next. `wait': a function runs.
+%% @doc The next action. `read': Python speaks next. `wait': a function runs. `look': one runs in
+%% vain if Python speaks.
 -spec step(stack()) ->
-    {read | wait, stack()}
+    {read | look | wait, stack()}
     | {tell, For :: term(), outcome(), stack()}
     | {call, For :: term(), py_term:payload(), timeout(), stack()}
     | {answer, py_frame:id(), ok | error, py_term:payload(), stack()}
@@ -108,8 +110,10 @@ step(#stack{levels = [#call{abandoned = #abandoned{}} | _]} = Stack) ->
     step(pop(Stack));
 step(#stack{levels = [#call{outcome = {down, Reason}}], broken = {broken, _}}) ->
     {stop, Reason};
-step(#stack{levels = [#call{for = For, outcome = Outcome} | _]} = Stack) ->
-    {tell, For, Outcome, pop(Stack)};
+step(#stack{levels = [#call{for = For, outcome = Outcome} = Call | Below]} = Stack) ->
+    {tell, For, Outcome, pop(Stack#stack{levels = [Call | convict(Outcome, Below)]})};
+step(#stack{levels = [#function{move = none, interrupted = {look, now}} | _]} = Stack) ->
+    {look, Stack};
 step(#stack{levels = [#function{move = none} | _]} = Stack) ->
     {wait, Stack};
 step(#stack{levels = [#function{move = {call, For, Payload, Timeout}} = Top | Rest]} = Stack) ->
@@ -118,22 +122,35 @@ step(#stack{levels = [#function{move = {call, For, Payload, Timeout}} = Top | Re
         none -> {call, For, Payload, Timeout, Stack1};
         Refusal -> {tell, For, Refusal, Stack1}
     end;
-step(#stack{levels = [#function{id = Id, passed = Passed, move = {answer, _, _}} | _]} = Stack) when Id =:= cast; Passed ->
+step(#stack{levels = [#function{id = Id, passed = Passed, move = {answer, _, _}} | _], broken = Broken} = Stack)
+        when Id =:= cast; Passed; Broken =/= none ->
     step(pop(Stack));
 step(#stack{levels = [#function{id = Id, move = {answer, Kind, Payload}} | _]} = Stack) ->
     {answer, Id, Kind, Payload, pop(Stack)}.
 
-%% Interrupted Python would run a further call as one of an outer level.
 -spec refusal(#function{}, stack()) -> none | outcome().
 refusal(_Function, #stack{broken = {broken, Reason}}) ->
     {down, Reason};
-refusal(#function{interrupted = Interrupted, passed = Passed}, _Stack) when Interrupted =/= false; Passed ->
+refusal(#function{interrupted = surely}, _Stack) ->
+    interrupted;
+refusal(#function{interrupted = {kill, _}}, _Stack) ->
     interrupted;
 refusal(_Function, #stack{levels = Levels, max_nesting = Max}) ->
     case length([Id || #function{id = Id} <- Levels]) > Max of
         true -> {error, py_term:encode(py_failure:nesting(Max))};
         false -> none
     end.
+
+%% An interrupt of an outer level ends a nested call first, then Python's wait for its function.
+-spec convict(outcome(), [#function{} | #call{}]) -> [#function{} | #call{}].
+convict(Outcome, [#function{interrupted = Interrupted} = Function | Below] = Levels)
+        when Interrupted =:= perhaps; element(1, Interrupted) =:= look ->
+    case py_result:result(Outcome, safe) of
+        {error, interrupted} -> [Function#function{interrupted = surely} | Below];
+        _ -> Levels
+    end;
+convict(_Outcome, Levels) ->
+    Levels.
 
 -spec pop(stack()) -> stack().
 pop(#stack{levels = [_ | Rest]} = Stack) -> count(Stack, Rest).
@@ -144,7 +161,7 @@ count(#stack{levels = [#call{}]} = Stack, []) -> Stack#stack{levels = []};
 count(#stack{levels = []} = Stack, [#call{}] = Levels) -> Stack#stack{levels = Levels};
 count(#stack{moves = Moves} = Stack, Levels) -> Stack#stack{levels = Levels, moves = Moves + 1}.
 
-%% What has happened
+%% Events
 
 %% @doc Pushes a call of Python. An equal id, 2^32 calls old, may stand below: replies match from
 %% the top.
@@ -158,28 +175,31 @@ call(For, Deadline, #stack{next_id = Id, levels = Levels} = Stack) ->
 serve(Id, Runner, #stack{levels = Levels} = Stack) ->
     count(Stack, [#function{id = Id, runner = Runner} | Levels]).
 
-%% @doc Python has answered a call. A reply to an outer call passes the functions above it: an
-%% exception has ended Python's wait for them.
+%% @doc Python has answered a call. If a context is at no call further down, its thread has given up
+%% on all functions above. The reply to an inner call may have crossed a function's call: it waits.
 -spec reply(py_frame:id(), outcome(), stack()) -> {ok, [effect()], stack()} | error.
-reply(Id, Outcome, #stack{levels = [#call{id = Id, outcome = none} = Top | Rest]} = Stack) ->
-    {ok, [], Stack#stack{levels = [Top#call{outcome = Outcome} | Rest]}};
 reply(Id, Outcome, #stack{kind = Kind, levels = Levels} = Stack) ->
     case lists:splitwith(fun(Level) -> not is_awaited(Id, Level) end, Levels) of
         {_, []} ->
             error;
-        {Above, [Call | Rest]} ->
-            Passed = [pass(Level) || Level <- Above],
-            Kill = [{kill, Runner} || #function{runner = Runner} <- Above, Kind =:= apart],
-            {ok, Kill, Stack#stack{levels = Passed ++ [Call#call{outcome = Outcome} | Rest]}}
+        {Above, [Call | Below]} ->
+            IsLast = Kind =:= apart andalso level(Below) =:= 1,
+            {Effects, Above1} = lists:unzip([pass(Level, IsLast) || Level <- Above]),
+            {ok, lists:append(Effects), Stack#stack{levels = Above1 ++ [Call#call{outcome = Outcome} | Below]}}
     end.
+
+-spec pass(#function{} | #call{}, boolean()) -> {[effect()], #function{} | #call{}}.
+pass(#function{runner = Runner} = Function, true) -> {[{kill, Runner}], Function#function{passed = true}};
+pass(Level, _IsLast) -> {[], Level}.
+
+%% @doc Python spoke while a function ran: it has given up on the function.
+-spec given_up(stack()) -> {[effect()], stack()}.
+given_up(#stack{levels = [#function{runner = Runner} = Top | Below]} = Stack) ->
+    {[{kill, Runner}], Stack#stack{levels = [Top#function{interrupted = {kill, infinity}} | Below]}}.
 
 -spec is_awaited(py_frame:id(), #function{} | #call{}) -> boolean().
 is_awaited(Id, #call{id = Id, outcome = none}) -> true;
 is_awaited(_Id, _Level) -> false.
-
--spec pass(#function{} | #call{}) -> #function{} | #call{}.
-pass(#function{} = Function) -> Function#function{passed = true};
-pass(Call) -> Call.
 
 %% @doc Notes a function's call of Python, or its end. The death of a function abandons its nested
 %% call. Moves of unknown processes are ignored.
@@ -200,7 +220,7 @@ moved([], _Runner, _Move) ->
 %% @doc The channel is lost. Nested calls fail, and the functions end one after the other.
 -spec broken(term(), stack()) -> stack().
 broken(Reason, #stack{levels = Levels} = Stack) ->
-    Stack#stack{broken = {broken, Reason}, levels = [break(Reason, pass(Level)) || Level <- Levels]}.
+    Stack#stack{broken = {broken, Reason}, levels = [break(Reason, Level) || Level <- Levels]}.
 
 -spec break(term(), #function{} | #call{}) -> #function{} | #call{}.
 break(Reason, #call{outcome = none} = Call) -> Call#call{outcome = {down, Reason}};
@@ -209,13 +229,14 @@ break(_Reason, Level) -> Level.
 %% Interrupts
 
 %% @doc Python was interrupted down to the bottom call. Each function of the stack has a short time
-%% to end once Python waits for it, and is then killed. A function begun later is left alone.
+%% to end. Then it is killed as soon as Python says anything: Python still waits for an innocent
+%% one begun since, and is silent.
 -spec interrupted(stack()) -> stack().
 interrupted(#stack{levels = Levels} = Stack) ->
     Stack#stack{levels = [interrupt(Level) || Level <- Levels]}.
 
 -spec interrupt(#function{} | #call{}) -> #function{} | #call{}.
-interrupt(#function{interrupted = false} = Function) -> Function#function{interrupted = true};
+interrupt(#function{interrupted = no} = Function) -> Function#function{interrupted = perhaps};
 interrupt(Level) -> Level.
 
 %% @doc Takes the host's answer to an `interrupt': `true' if Python was running that call.
@@ -226,7 +247,8 @@ answered(Id, Hit, Now, #stack{levels = Levels} = Stack) ->
             Stack;
         {Above, [#call{abandoned = Abandoned} = Call | Rest]} when Hit ->
             Stopped = Call#call{abandoned = Abandoned#abandoned{asking = false, retry = infinity}},
-            Stack#stack{levels = [interrupt(Level) || Level <- Above] ++ [Stopped | Rest]};
+            %% After calls have crossed, Python's levels are others.
+            interrupted(Stack#stack{levels = Above ++ [Stopped | Rest]});
         {Above, [#call{abandoned = #abandoned{until = Until, pause = Pause} = Abandoned} = Call | Rest]} ->
             Retry = case Now < Until of true -> Now + Pause; false -> infinity end,
             Again = Abandoned#abandoned{asking = false, retry = Retry, pause = min(2 * Pause, ?LATE)},
@@ -253,8 +275,10 @@ due_below([Level | Below]) -> earliest(due(Level, Below, false), due_below(Below
 -spec due(#function{} | #call{}, [#function{} | #call{}], boolean()) -> time().
 due(#call{outcome = none, abandoned = none, deadline = Deadline}, _Below, _IsTop) -> Deadline;
 due(#call{outcome = none, abandoned = #abandoned{} = Abandoned}, Below, _IsTop) -> earliest(retry(Abandoned), grace(Abandoned, Below));
-due(#function{interrupted = true}, _Below, true) -> now;
+due(#function{interrupted = perhaps}, _Below, true) -> now;
+due(#function{interrupted = surely}, _Below, true) -> now;
 due(#function{interrupted = {kill, Time}}, _Below, true) -> Time;
+due(#function{interrupted = {look, Time}}, _Below, true) when Time =/= now -> Time;
 due(_Level, _Below, _IsTop) -> infinity.
 
 -spec retry(#abandoned{}) -> time().
@@ -310,7 +334,11 @@ expired(Now, #call{id = Id, abandoned = Abandoned} = Call, Below, _Kind) ->
         true -> {[{interrupt, Id, level(Below)}], Call#call{abandoned = Abandoned#abandoned{asking = true}}};
         false -> {[{break, timeout}], Call}
     end;
-expired(Now, #function{interrupted = true} = Function, _Below, _Kind) ->
+expired(Now, #function{interrupted = perhaps} = Function, _Below, _Kind) ->
+    {[], Function#function{interrupted = {look, Now + ?KILL_AFTER}}};
+expired(_Now, #function{interrupted = {look, _}} = Function, _Below, _Kind) ->
+    {[], Function#function{interrupted = {look, now}}};
+expired(Now, #function{interrupted = surely} = Function, _Below, _Kind) ->
     {[], Function#function{interrupted = {kill, Now + ?KILL_AFTER}}};
 expired(_Now, #function{runner = Runner} = Function, _Below, _Kind) ->
     {[{kill, Runner}], Function#function{interrupted = {kill, infinity}}}.

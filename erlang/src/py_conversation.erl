@@ -25,6 +25,8 @@
     activity :: atomics:atomics_ref(),
     %% Runners and their monitors.
     monitors = #{} :: #{pid() => reference()},
+    %% A frame read while a function ran.
+    held = none :: none | {held, py_frame:frame()},
     %% The handle of the awaited socket message.
     handle = none :: none | reference(),
     %% A large frame has passed since the last collection.
@@ -79,7 +81,7 @@ is_idle(#conversation{stack = Stack}) ->
 runners(#conversation{monitors = Monitors}) ->
     maps:keys(Monitors).
 
-%% What is next
+%% Next actions
 
 -type next() ::
     {serve, py_frame:frame(), conversation()}
@@ -94,6 +96,8 @@ next(#conversation{stack = Stack} = Conversation) ->
     case py_call_stack:step(Stack) of
         {read, Stack1} ->
             read(publish(Conversation#conversation{stack = Stack1}));
+        {look, Stack1} ->
+            look(Conversation#conversation{stack = Stack1});
         {wait, Stack1} ->
             {wait, none, publish(Conversation#conversation{stack = Stack1})};
         {tell, For, Outcome, Stack1} ->
@@ -110,17 +114,36 @@ next(#conversation{stack = Stack} = Conversation) ->
 -spec read(conversation()) -> next().
 read(#conversation{handle = Handle} = Conversation) when Handle =/= none ->
     {wait, Handle, Conversation};
+read(#conversation{held = {held, Frame}} = Conversation) ->
+    use(Frame, Conversation#conversation{held = none});
 read(#conversation{channel = Channel} = Conversation) ->
     case py_channel:next(Channel) of
-        {frame, {Kind, _, _} = Frame, Channel1} when Kind =:= call; Kind =:= cast ->
-            {serve, Frame, Conversation#conversation{channel = Channel1}};
-        {frame, Frame, Channel1} ->
-            next(received(Frame, Conversation#conversation{channel = Channel1}));
-        {wait, Handle, Channel1} ->
-            {wait, Handle, Conversation#conversation{channel = Channel1, handle = Handle}};
-        {error, Reason} ->
-            next(break(Reason, Conversation))
+        {frame, Frame, Channel1} -> use(Frame, Conversation#conversation{channel = Channel1});
+        {wait, Handle, Channel1} -> {wait, Handle, Conversation#conversation{channel = Channel1, handle = Handle}};
+        {error, Reason} -> next(break(Reason, Conversation))
     end.
+
+-spec use(py_frame:frame(), conversation()) -> next().
+use({Kind, _, _} = Frame, Conversation) when Kind =:= call; Kind =:= cast -> {serve, Frame, Conversation};
+use(Frame, Conversation) -> next(received(Frame, Conversation)).
+
+%% A frame read here waits until the function has ended.
+-spec look(conversation()) -> next().
+look(#conversation{handle = none, held = none, channel = Channel} = Conversation) ->
+    case py_channel:next(Channel) of
+        {frame, Frame, Channel1} -> next(given_up(Conversation#conversation{channel = Channel1, held = {held, Frame}}));
+        {wait, Handle, Channel1} -> {wait, Handle, publish(Conversation#conversation{channel = Channel1, handle = Handle})};
+        {error, Reason} -> next(break(Reason, given_up(Conversation)))
+    end;
+look(#conversation{handle = none} = Conversation) ->
+    next(given_up(Conversation));
+look(#conversation{handle = Handle} = Conversation) ->
+    {wait, Handle, publish(Conversation)}.
+
+-spec given_up(conversation()) -> conversation().
+given_up(#conversation{stack = Stack} = Conversation) ->
+    {Effects, Stack1} = py_call_stack:given_up(Stack),
+    perform(Effects, Conversation#conversation{stack = Stack1}).
 
 -spec received(py_frame:frame(), conversation()) -> conversation().
 received({Kind, Id, Payload}, #conversation{stack = Stack} = Conversation) when Kind =:= ok; Kind =:= error ->

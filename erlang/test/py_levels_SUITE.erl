@@ -9,7 +9,7 @@ suite() -> [{timetrap, {seconds, 30}}].
 
 all() ->
     [interrupt_ends_all, timeout_ends_all, timeout_within_ends_its_own, caught_within, never_the_next, not_even_late, two_at_once,
-     interrupt_ends_functions_around, interrupt_between, function_dies_within, called_on_the_way_out, timeout_in_a_function_within].
+     interrupt_ends_functions_around, interrupt_between, interrupt_between_and_call, function_dies_within, called_on_the_way_out, timeout_in_a_function_within].
 
 init_per_testcase(_Case, Config) ->
     py_client:start_app([{hosts, 1}, {contexts, 1}, {max_contexts, 1}]),
@@ -174,6 +174,23 @@ interrupt_between(_) ->
 on_and_on() ->
     _ = py:eval("1"),
     on_and_on().
+
+%% Python calls another function on its way out, while the one it has given up on calls Python.
+interrupt_between_and_call(_) ->
+    Context = py:context(),
+    ok = py:register_function(on_and_on, fun([]) -> tell(self()), on_and_on() end),
+    ok = py:exec("def tidy():\n"
+                 "    try: return erlang.call('on_and_on')\n"
+                 "    except KeyboardInterrupt: return [erlang.call('within', str(n), 5000) for n in range(20)]\n"),
+    [begin
+        Ref = py:spawn_call('__main__', tidy, []),
+        receive {function, _} -> ok end,
+        timer:sleep(N rem 5),
+        ok = py:interrupt(Context),
+        ?assertEqual({N, {ok, lists:seq(0, 19)}}, {N, py:await(Ref)}),
+        ?assertEqual({ok, N}, py:eval("outer('%d' % n, 5000)", #{n => N}))
+     end || N <- lists:seq(1, 40)],
+    ?assertEqual(Context, py:context()).
 
 %% The function dies in the middle of its nested call: Python ends that one, and hears of the death.
 function_dies_within(_) ->

@@ -12,7 +12,8 @@ all() ->
     [
         served, nested, killed, killed_in_a_nested_call, killed_after_a_timeout, killed_while_the_inner_runs, all_killed,
         clears_its_dictionary, exits_normally, links_the_handler, unlinks_the_handler, sends_an_exit, traps_exits, cast_dies,
-        interrupted, interrupted_in_a_nested_call, interrupted_and_asks_again, interrupted_before, interrupted_twice, interrupted_trapping, interrupted_cast,
+        interrupted, interrupted_in_a_nested_call, interrupted_before, interrupted_late, interrupted_twice, interrupted_trapping, interrupted_cast,
+        interrupted_and_lost,
         answered_further_down, answered_further_down_in_a_thread, timeout_while_the_inner_runs, late_by_far,
         activity, stray_messages, status_while_it_runs, dismissed, connection_lost, shutdown
     ].
@@ -238,8 +239,11 @@ cast_dies(_) ->
 
 %% Interrupts
 
-%% The Python thread has given up on the function, passes over its answer, and says what became of
-%% the request.
+%% A thread that has given up on a function passes over its answer. Once it speaks, the handler
+%% knows.
+speaks(Socket) -> call(Socket, 9, <<"double_it">>, [21]).
+goes_on(Socket) -> ?assertEqual({3, 9, 42}, py_client:recv(Socket)).
+
 interrupted(_) ->
     {Socket, Handler, Request} = at_work(),
     call(Socket, 1, <<"hold">>, []),
@@ -251,7 +255,7 @@ interrupted(_) ->
     receive {outcome, {ok, _}} -> ok end,
     fine(Socket, Handler, request(Socket, Handler)).
 
-%% The nested call first, then the function, which then gets its time to end.
+%% The nested call first, then the function, with some time to end.
 interrupted_in_a_nested_call(_) ->
     {Socket, Handler, Request} = at_work(),
     call(Socket, 1, <<"ask_and_hold">>, [<<"code">>, infinity_ms()]),
@@ -262,26 +266,13 @@ interrupted_in_a_nested_call(_) ->
     ?assert(is_process_alive(Runner)),
     fail(Socket, Nested),
     receive {said, Said} -> ?assertEqual({error, interrupted}, Said) end,
+    speaks(Socket),
     ended(Runner),
     {4, 1, {raised, exit, {shutdown, interrupted}, _, _}} = py_client:recv(Socket),
+    goes_on(Socket),
     fine(Socket, Handler, Request).
 
-%% Python would take a further call for one of another level.
-interrupted_and_asks_again(_) ->
-    {Socket, Handler, Request} = at_work(),
-    Me = self(),
-    ok = py:register_function(again, fun([]) -> First = py:eval("first"), Me ! {answers, First, py:eval("second")}, ended end),
-    call(Socket, 1, <<"again">>, []),
-    {2, Nested, {eval, [_, <<"first">>, _]}} = py_client:recv(Socket),
-    ok = py_handler:interrupted(Handler),
-    fail(Socket, Nested),
-    {3, 1, <<"ended">>} = said_text(py_client:recv(Socket)),
-    receive {answers, First, Second} -> ?assertEqual({{error, interrupted}, {error, interrupted}}, {First, Second}) end,
-    fine(Socket, Handler, Request).
-
-said_text({Kind, Id, Atom}) when is_atom(Atom) -> {Kind, Id, atom_to_binary(Atom)}.
-
-%% A function that Python calls on its way out has all its time; so has one of the next request.
+%% A function that Python calls on its way out has all its time; so has a later one.
 interrupted_before(_) ->
     {Socket, Handler, Request} = at_work(),
     ok = py_handler:interrupted(Handler),
@@ -294,13 +285,24 @@ interrupted_before(_) ->
     call(Socket, 2, <<"hold">>, []),
     Second = held(),
     ok = py_handler:interrupted(Handler),
+    call(Socket, 3, <<"hold">>, []),
     ended(Second),
     {4, 2, _} = py_client:recv(Socket),
-    call(Socket, 3, <<"hold">>, []),
     Third = held(),
     {error, timeout} = socket:recv(Socket, 0, 300),
     Third ! {go, 3},
     {3, 3, 3} = py_client:recv(Socket),
+    fine(Socket, Handler, Request).
+
+%% The news of the interrupt arrives while another function runs, and Python waits for that one.
+interrupted_late(_) ->
+    {Socket, Handler, Request} = at_work(),
+    call(Socket, 1, <<"hold">>, []),
+    Runner = held(),
+    ok = py_handler:interrupted(Handler),
+    {error, timeout} = socket:recv(Socket, 0, 400),
+    Runner ! {go, 1},
+    {3, 1, 1} = py_client:recv(Socket),
     fine(Socket, Handler, Request).
 
 interrupted_twice(_) ->
@@ -309,8 +311,10 @@ interrupted_twice(_) ->
         call(Socket, Id, <<"hold">>, []),
         Runner = held(),
         [ok = py_handler:interrupted(Handler) || _ <- [1, 2, 3]],
+        speaks(Socket),
         ended(Runner),
-        {4, Id, _} = py_client:recv(Socket)
+        {4, Id, _} = py_client:recv(Socket),
+        goes_on(Socket)
      end || Id <- [1, 2]],
     fine(Socket, Handler, Request).
 
@@ -321,31 +325,48 @@ interrupted_trapping(_) ->
     call(Socket, 1, <<"trap">>, []),
     Runner = held(),
     ok = py_handler:interrupted(Handler),
+    speaks(Socket),
     ended(Runner),
     {4, 1, {raised, exit, killed, _, _}} = py_client:recv(Socket),
+    goes_on(Socket),
     fine(Socket, Handler, Request).
 
-%% Nobody waits for it, but what Python calls next waits behind it.
+%% Python's next call waits behind it.
 interrupted_cast(_) ->
     {Socket, Handler, Request} = at_work(),
     py_client:send_frame(Socket, 5, 0, term_to_binary({<<"hold">>, []})),
     Runner = held(),
     ok = py_handler:interrupted(Handler),
+    speaks(Socket),
     ended(Runner),
+    goes_on(Socket),
     fine(Socket, Handler, Request).
 
+%% Its thread is gone.
+interrupted_and_lost(_) ->
+    {Socket, Handler, _} = at_work(),
+    Monitor = py_client:watch(Handler),
+    call(Socket, 1, <<"hold">>, []),
+    Runner = held(),
+    ok = py_handler:interrupted(Handler),
+    py_client:close(Socket),
+    ended(Runner),
+    receive {'DOWN', Monitor, _, _, Reason} -> ?assertEqual({shutdown, closed}, Reason) end.
+
 %% Python's answer to the request and the function's next nested call pass each other on their way.
+%% Python knows nothing of that, and runs the call.
 answered_further_down(_) ->
     {Socket, Handler, Request} = at_work(),
     call(Socket, 1, <<"ask">>, [<<"code">>, infinity_ms()]),
     Runner = receive {asks, Pid} -> Pid end,
     {2, Nested, {eval, _}} = py_client:recv(Socket),
-    fail(Socket, Request),
+    answer(Socket, Request, given_up),
     ended(Runner),
-    %% Python knows nothing of it, and does what it was asked.
-    receive {outcome, _} -> ct:fail(too_early) after 50 -> ok end,
+    speaks(Socket),
+    goes_on(Socket),
+    receive {outcome, _} -> ct:fail(too_early) after 0 -> ok end,
     answer(Socket, Nested, late),
-    receive {outcome, Outcome} -> ?assertMatch({error, _}, Outcome) end,
+    receive {outcome, Outcome} -> ?assertEqual({ok, term_to_binary(given_up)}, Outcome) end,
     fine(Socket, Handler, request(Socket, Handler)).
 
 %% There the function runs in the handler, and goes on.
@@ -357,6 +378,7 @@ answered_further_down_in_a_thread(_) ->
     {2, Inner, {eval, [_, <<"two">>, _]}} = py_client:recv(Socket),
     fail(Socket, Outer),
     answer(Socket, Inner, 2),
+    {3, 2, {error, {ok, 2}}} = py_client:recv(Socket),
     {3, 1, {error, interrupted}} = py_client:recv(Socket),
     {3, 3, 42} = begin call(Socket, 3, <<"double_it">>, [21]), py_client:recv(Socket) end.
 

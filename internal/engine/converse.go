@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/erlpy/erlpy/internal/channel"
@@ -38,6 +39,9 @@ func (e *Engine) converse(t *cpython.Thread, s *session) cpython.Action {
 				x.phase = receiving
 			}
 		case receiving:
+			if x.early != nil {
+				return e.takeEarly(t, s, x)
+			}
 			if s.w.Channel() != x.ch {
 				return e.end(t, s, errLost)
 			}
@@ -128,6 +132,11 @@ func (e *Engine) received(t *cpython.Thread, s *session, h channel.Header) cpyth
 			return 0
 		}
 		if x.kind != outgoing || h.ID != x.id {
+			if y := s.outer(h.ID, x.ch); y != nil {
+				t.SetLen(channel.HeaderSize + h.Size)
+				y.early, y.earlyOK = slices.Clone(t.Bytes()[:channel.HeaderSize+h.Size]), h.Kind == channel.OK
+				return 0
+			}
 			return e.end(t, s, fmt.Errorf("%w: the node answered call %d, which nobody has made", channel.ErrDisconnected, h.ID))
 		}
 		t.SetLen(channel.HeaderSize + h.Size)
@@ -152,6 +161,19 @@ func (e *Engine) received(t *cpython.Thread, s *session, h channel.Header) cpyth
 		return e.end(t, s, fmt.Errorf("%w: the node said goodbye", channel.ErrDisconnected))
 	}
 	return e.end(t, s, fmt.Errorf("%w: the node sent a frame of %v, which has no place here", channel.ErrDisconnected, h.Kind))
+}
+
+// takeEarly ends the youngest call, whose answer came while the thread was in a call within it.
+func (e *Engine) takeEarly(t *cpython.Thread, s *session, x *entry) cpython.Action {
+	answer, ok := x.early, x.earlyOK
+	e.finish(s)
+	if err := t.SetFrame(answer); err != nil {
+		return e.fail(t, err)
+	}
+	if ok {
+		return cpython.Done
+	}
+	return cpython.Failed
 }
 
 // reply sends the result of a call of Python that the frame holds.

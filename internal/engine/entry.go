@@ -33,6 +33,8 @@ type entry struct {
 	retried bool             // its connection was stale once already
 	id      uint32           // of the call, in its direction
 	ch      *channel.Channel // that the call is bound to; when the worker's is another by now, the conversation is over
+	early   []byte           // the answer, with its header, if it came during a nested call; see session.outer
+	earlyOK bool
 	task    *goTask
 	server  *server
 	pipe    *pipe

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/erlpy/erlpy/internal/channel"
 	"github.com/erlpy/erlpy/internal/cpython"
 	"github.com/erlpy/erlpy/internal/funcs"
 	"github.com/erlpy/erlpy/internal/worker"
@@ -55,6 +56,17 @@ func (s *session) forget(id uint32) bool {
 	before := len(s.forgotten)
 	s.forgotten = without(s.forgotten, id)
 	return len(s.forgotten) < before
+}
+
+// outer returns the call with that id below the youngest entry, or nil. After the thread has given up on a function, a nested call of that function
+// and the thread's next call may cross: then the thread serves the one within the other, the node the other within the one.
+func (s *session) outer(id uint32, ch *channel.Channel) *entry {
+	for i := range s.stack[:len(s.stack)-1] {
+		if x := &s.stack[i]; x.kind == outgoing && x.phase == receiving && x.id == id && x.ch == ch && x.early == nil {
+			return x
+		}
+	}
+	return nil
 }
 
 // nesting is how many calls of Python, and Go functions that may make some, the thread is in the middle of.

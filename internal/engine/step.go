@@ -186,6 +186,7 @@ func (e *Engine) abort(s *session) cpython.Action {
 	x := s.top()
 	x.abandon()
 	switch {
+	case x.early != nil: // answered already
 	case x.kind == outgoing && x.phase == receiving && !s.alone():
 		// The handler that runs the function also waits for the call of Python that we are in: it goes on, and its answer to us is passed over.
 		s.forgotten = append(s.forgotten, x.id)
