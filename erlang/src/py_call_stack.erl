@@ -87,7 +87,7 @@ is_empty(#stack{levels = Levels}) ->
 moves(#stack{moves = Moves}) ->
     Moves.
 
-%% What is next
+%% Next actions
 
 %% @doc The next action. `read': Python speaks next. `wait': a function runs. `look': one runs in
 %% vain if Python speaks.
@@ -141,7 +141,7 @@ refusal(_Function, #stack{levels = Levels, max_nesting = Max}) ->
         false -> none
     end.
 
-%% An interrupt that ends a nested call by an outer level ends Python's wait for the function too.
+%% An interrupt of an outer level ends a nested call first, then Python's wait for its function.
 -spec convict(outcome(), [#function{} | #call{}]) -> [#function{} | #call{}].
 convict(Outcome, [#function{interrupted = Interrupted} = Function | Below] = Levels)
         when Interrupted =:= perhaps; element(1, Interrupted) =:= look ->
@@ -161,7 +161,7 @@ count(#stack{levels = [#call{}]} = Stack, []) -> Stack#stack{levels = []};
 count(#stack{levels = []} = Stack, [#call{}] = Levels) -> Stack#stack{levels = Levels};
 count(#stack{moves = Moves} = Stack, Levels) -> Stack#stack{levels = Levels, moves = Moves + 1}.
 
-%% What has happened
+%% Events
 
 %% @doc Pushes a call of Python. An equal id, 2^32 calls old, may stand below: replies match from
 %% the top.

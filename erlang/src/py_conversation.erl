@@ -25,7 +25,7 @@
     activity :: atomics:atomics_ref(),
     %% Runners and their monitors.
     monitors = #{} :: #{pid() => reference()},
-    %% A frame that came while a function ran.
+    %% A frame read while a function ran.
     held = none :: none | {held, py_frame:frame()},
     %% The handle of the awaited socket message.
     handle = none :: none | reference(),
@@ -81,7 +81,7 @@ is_idle(#conversation{stack = Stack}) ->
 runners(#conversation{monitors = Monitors}) ->
     maps:keys(Monitors).
 
-%% What is next
+%% Next actions
 
 -type next() ::
     {serve, py_frame:frame(), conversation()}

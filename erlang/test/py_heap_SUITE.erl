@@ -8,7 +8,7 @@
 suite() -> [{timetrap, {seconds, 30}}].
 
 all() ->
-    [large_arguments, large_bytes, grows, grows_in_a_context, grows_in_a_submitted_call, no_limit, footprint, footprint_of_anything,
+    [setting, large_arguments, large_bytes, grows, grows_in_a_context, grows_in_a_submitted_call, no_limit, footprint, footprint_of_anything,
      idle_holds_nothing, idle_context_holds_nothing, answer_is_let_go, cache_is_left_alone].
 
 -define(MAX, 1000000).
@@ -31,6 +31,13 @@ settings(_) -> [{max_heap_size, ?MAX}].
 %% The limit
 
 -define(REFUSAL, <<"the arguments would take more memory than 1000000 words (setting max_heap_size)">>).
+
+setting(_) ->
+    {ok, #{max_heap_size := 536870912}} = py_settings:check(#{}),
+    {ok, #{max_heap_size := 65536}} = py_settings:check(#{max_heap_size => 65536}),
+    {ok, #{max_heap_size := infinity}} = py_settings:check(#{max_heap_size => infinity}),
+    [{error, {bad_setting, max_heap_size, <<"setting max_heap_size must be an integer from 65536, or infinity, not ", _/binary>>}} =
+         py_settings:check(#{max_heap_size => Bad}) || Bad <- [0, 1, 65535, -1, none]].
 
 %% Small values are refused before they are made, and the connection stays.
 large_arguments(_) ->

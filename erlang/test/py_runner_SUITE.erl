@@ -239,7 +239,8 @@ cast_dies(_) ->
 
 %% Interrupts
 
-%% A thread that has given up on a function passes over its answer. Once it speaks, the handler knows.
+%% A thread that has given up on a function passes over its answer. Once it speaks, the handler
+%% knows.
 speaks(Socket) -> call(Socket, 9, <<"double_it">>, [21]).
 goes_on(Socket) -> ?assertEqual({3, 9, 42}, py_client:recv(Socket)).
 

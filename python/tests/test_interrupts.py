@@ -315,6 +315,23 @@ def test_an_interrupt_of_a_waiting_level_that_is_called_in_that_moment(host: Fak
 
 
 @pytest.mark.beam
+def test_calls_that_cross(host: FakeHost, nested: Conversation) -> None:
+    """The function given up calls once more, while the thread is at its next call already, and is answered that one within."""
+    within(nested, "inner", outer="patient")
+    assert host.control.ask("interrupt", "c") is True
+    assert interrupted(nested.read(), 2)
+    kind, function, term = nested.read()
+    assert (kind, term) == (CALL, ("g", []))
+    nested.call("eval", SPACE, "erlang.call('h')", {}, number=3)
+    kind, within_it, term = nested.read()
+    assert (kind, term) == (CALL, ("h", []))
+    nested.write(OK, function, "g's")
+    nested.write(OK, within_it, "h's")
+    assert nested.read() == (OK, 3, "h's")
+    assert nested.read() == (OK, 1, ["tidied up", "g's"])
+
+
+@pytest.mark.beam
 def test_each_level_is_told_once(host: FakeHost, nested: Conversation) -> None:
     """Code that has caught it may call, and be called."""
     within(nested, "inner", outer="patient")
