@@ -18,10 +18,14 @@ enum { CONFIG_ROOM = 64 << 10 };
 
 const char *erlpy_version(void) { return py.Py_GetVersion == NULL ? "" : py.Py_GetVersion(); }
 
-/* Python takes SIGINT only when it finds the default action; Go has put its handler there. A SIGINT that the parent ignores stays ignored. */
-static void offer_sigint(void) {
+/* Python takes SIGINT only when it finds the default action; Go has put its handler there. A SIGINT
+ * ignored by the parent process stays ignored. */
+static void offer_signals(void) {
     struct sigaction old;
     if (sigaction(SIGINT, NULL, &old) == 0 && old.sa_handler != SIG_IGN) signal(SIGINT, SIG_DFL);
+    /* Go's handler for SIGCHLD does nothing, but on a thread that is not Go's it waits for an M, and
+     * the thread it interrupts may hold the GIL: a host stood still after some ten forks at once. */
+    signal(SIGCHLD, SIG_DFL);
 }
 
 /* Python 3.9 installs its handler without SA_ONSTACK, which Go needs on its threads. */
@@ -113,7 +117,7 @@ int erlpy_init(const erlpy_config *c, char *err, size_t errsize) {
     struct sigaction sigpipe, sigxfsz;
     sigaction(SIGPIPE, NULL, &sigpipe);
     sigaction(SIGXFSZ, NULL, &sigxfsz);
-    if (c->main) offer_sigint();
+    if (c->main) offer_signals();
     if (initialise(c, err, errsize) < 0) return -1;
     if (c->main) {
         mend_sigint();

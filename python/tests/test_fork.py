@@ -333,3 +333,11 @@ def test_children_of_a_script_end_as_under_python3(tmp_path: Path, child: str, e
     code, out, _ = finished(erlpy(str(script)))
     assert code == 0
     assert out.split("\n")[-4:] == ["exit False", str(ends), "exit True", ""]
+
+
+@pytest.mark.beam
+def test_the_end_of_a_child_interrupts_no_thread(tmp_path: Path) -> None:
+    """Go's handler for it, on a thread that holds the GIL, could wait for ever: a host with many forks stood still."""
+    script = tmp_path / "script.py"
+    script.write_text("import signal; print(signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL)", encoding="utf-8")
+    assert finished(erlpy(str(script))) == (0, "True\n", "")
