@@ -23,8 +23,8 @@ const char *erlpy_version(void) { return py.Py_GetVersion == NULL ? "" : py.Py_G
 static void offer_signals(void) {
     struct sigaction old;
     if (sigaction(SIGINT, NULL, &old) == 0 && old.sa_handler != SIG_IGN) signal(SIGINT, SIG_DFL);
-    /* Go's handler for SIGCHLD does nothing, but on a thread that is not Go's it waits for an M, and
-     * the thread it interrupts may hold the GIL: a host stood still after some ten forks at once. */
+    /* Go's handler for SIGCHLD does nothing, but first waits for an M on a thread not of Go's making,
+     * which may hold the GIL: a host stood still after some ten forks at once. */
     signal(SIGCHLD, SIG_DFL);
 }
 
