@@ -15,8 +15,8 @@ PyObject *pipeline_offer(utf8 name, PyObject *args, uint64_t token, int64_t time
 /* Takes a submitted call back: its completion says so. None. */
 PyObject *pipeline_cancel(uint64_t token);
 
-/* Waits for completions, and appends token, ok, value or error payload, token, ... to the list: then
- * True. False when the program ends. After an exception they come with the next call. */
+/* Waits for completions, and appends token, ok, value or error payload, token, ... to the list:
+ * then True. False when the program ends. After an exception they come with the next call. */
 PyObject *pipeline_reap(PyObject *list);
 
 /* Calls the function for each item of an iterator: a capsule. At most window items are taken before their results are given. */
